@@ -1,0 +1,1 @@
+"""Small legacy metadata that `pycharter-sql demo` loads."""
