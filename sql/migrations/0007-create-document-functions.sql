@@ -1,0 +1,198 @@
+-- depends: 0006-create-views
+-- The contract document: the one JSON shape in which a contract enters and leaves the catalogue
+-- (docs/contract-document.md).
+
+CREATE FUNCTION item_name(item jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE jsonb_typeof(item) WHEN 'object' THEN item ->> 'name' ELSE item #>> '{}' END;
+
+COMMENT ON FUNCTION item_name(jsonb) IS
+    'The name that an item of a relation gives: the item itself, or the name of an object {name, ...attributes}.';
+
+CREATE FUNCTION list_items(list jsonb) RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT jsonb_array_elements(CASE jsonb_typeof(list) WHEN 'array' THEN list END);
+END;
+
+COMMENT ON FUNCTION list_items(jsonb) IS 'The items of a relation; none where it is absent or null.';
+
+CREATE FUNCTION named_item(name text, attributes jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN jsonb_strip_nulls(attributes) = '{}' THEN to_jsonb(name)
+    ELSE jsonb_build_object('name', name) || jsonb_strip_nulls(attributes)
+END;
+
+COMMENT ON FUNCTION named_item(text, jsonb) IS
+    'An item of a relation: the bare name, or an object with those attributes that are not null.';
+
+CREATE FUNCTION system_item(system_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE
+        WHEN s.connection_info IS NULL THEN item
+        -- Added apart: a null inside connection_info means something.
+        ELSE CASE jsonb_typeof(item) WHEN 'object' THEN item ELSE jsonb_build_object('name', item) END
+            || jsonb_build_object('connection_info', s.connection_info)
+    END
+    FROM systems AS s,
+        named_item(s.name, jsonb_build_object(
+            'description', s.description, 'system_type', s.system_type,
+            'is_active', nullif(s.is_active, true))) AS item
+    WHERE s.id = system_id;
+END;
+
+COMMENT ON FUNCTION system_item(uuid) IS 'A system as an item of a contract document.';
+
+CREATE FUNCTION domain_item(domain_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH RECURSIVE ancestor AS (
+        SELECT d.*, 1 AS height FROM domains AS d WHERE d.id = domain_id
+        UNION ALL
+        SELECT d.*, a.height + 1 FROM ancestor AS a JOIN domains AS d ON d.id = a.parent_domain_id
+    ),
+    -- From the top domain down, each wrapped around its parent.
+    nested AS (
+        SELECT a.height, NULL::jsonb AS item FROM (SELECT max(height) + 1 AS height FROM ancestor) AS a
+        UNION ALL
+        SELECT a.height, named_item(a.name, jsonb_build_object(
+            'description', a.description, 'is_active', nullif(a.is_active, true), 'parent_domain', n.item))
+        FROM nested AS n JOIN ancestor AS a ON a.height = n.height - 1
+    )
+    SELECT item FROM nested WHERE height = 1;
+END;
+
+COMMENT ON FUNCTION domain_item(uuid) IS 'A domain, with the domains it lies within, as an item of a contract document.';
+
+CREATE FUNCTION contract_document(contract_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'name', c.name,
+        'version', c.version,
+        'status', c.status,
+        'description', c.description,
+        'is_data_feed', c.is_data_feed,
+        'data_feed', (
+            SELECT named_item(f.name, jsonb_build_object(
+                'title', f.title, 'description', f.description, 'feed_type', f.feed_type,
+                'is_active', nullif(f.is_active, true)))
+            FROM data_feeds AS f WHERE f.id = c.data_feed_id),
+        'domain', domain_item(c.domain_id),
+        'schema', (
+            -- The schema's version is a keyword of its own in it.
+            SELECT CASE
+                WHEN s.version IS NULL THEN s.schema_data
+                ELSE s.schema_data || jsonb_build_object('version', s.version)
+            END
+            FROM schemas AS s WHERE s.id = c.schema_id),
+        'coercion_rules', (
+            SELECT jsonb_build_object('version', r.version, 'rules', r.rules)
+            FROM coercion_rules AS r WHERE r.id = c.coercion_rules_id),
+        'validation_rules', (
+            SELECT jsonb_build_object('version', r.version, 'rules', r.rules)
+            FROM validation_rules AS r WHERE r.id = c.validation_rules_id),
+        'governance_rules', (
+            SELECT g.rule_definition FROM governance_rules AS g WHERE g.id = c.governance_rules_id),
+        'metadata', (SELECT m.metadata_data FROM metadata_record AS m WHERE m.id = c.metadata_id),
+        'ownership', (
+            SELECT jsonb_build_object(
+                'resource_id', o.resource_id, 'owner', o.owner, 'team', o.team, 'additional_info', o.additional_info)
+            FROM ownership AS o WHERE o.resource_id = c.ownership_id),
+        'pulls_from', (
+            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
+            FROM data_contract_system_pulls AS l JOIN systems AS s ON s.id = l.system_id
+            WHERE l.data_contract_id = c.id),
+        'pushes_to', (
+            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
+            FROM data_contract_system_pushes AS l JOIN systems AS s ON s.id = l.system_id
+            WHERE l.data_contract_id = c.id),
+        'system_sources', (
+            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
+            FROM data_contract_system_sources AS l JOIN systems AS s ON s.id = l.system_id
+            WHERE l.data_contract_id = c.id),
+        'business_owners', (
+            SELECT coalesce(jsonb_agg(named_item(b.name, jsonb_build_object(
+                'role', nullif(l.role, 'business_owner'), 'description', b.description,
+                'contact_email', b.contact_email, 'department', b.department,
+                'is_active', nullif(b.is_active, true))) ORDER BY b.name, l.role), '[]')
+            FROM data_contract_business_owners AS l JOIN business_owners AS b ON b.id = l.business_owner_id
+            WHERE l.data_contract_id = c.id),
+        'team_access', (
+            SELECT jsonb_build_object(
+                'read', coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE permission = 'read'), '[]'),
+                'write', coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE permission = 'write'), '[]'))
+            FROM (
+                SELECT l.permission, t.name, named_item(t.name, jsonb_build_object(
+                    'description', t.description, 'team_type', t.team_type,
+                    'is_active', nullif(t.is_active, true))) AS item
+                FROM data_contract_team_access AS l JOIN teams AS t ON t.id = l.team_id
+                WHERE l.data_contract_id = c.id
+            ) AS access),
+        'dependencies', (
+            SELECT coalesce(jsonb_agg(named_item(f.name, jsonb_build_object(
+                'dependency_type', nullif(l.dependency_type, 'required'), 'title', f.title,
+                'description', f.description, 'feed_type', f.feed_type,
+                'is_active', nullif(f.is_active, true))) ORDER BY f.name), '[]')
+            FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
+            WHERE l.data_contract_id = c.id),
+        'created_by', c.created_by,
+        'updated_by', c.updated_by)
+    FROM data_contracts AS c WHERE c.id = contract_id;
+END;
+
+COMMENT ON FUNCTION contract_document(uuid) IS
+    'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
+
+CREATE FUNCTION document_content(document jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT coalesce(jsonb_object_agg(key, CASE
+        WHEN key IN ('data_feed', 'domain') AND jsonb_typeof(value) <> 'null' THEN to_jsonb(item_name(value))
+        WHEN key IN ('coercion_rules', 'validation_rules') AND jsonb_typeof(value) = 'object'
+            THEN jsonb_build_object('version', value ->> 'version', 'rules', value -> 'rules')
+        WHEN key = 'ownership' AND jsonb_typeof(value) = 'object'
+            THEN '{"owner": null, "team": null, "additional_info": null}' || value
+        WHEN key IN ('pulls_from', 'pushes_to', 'system_sources') THEN (
+            SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]') FROM list_items(value) AS item)
+        WHEN key = 'business_owners' THEN (
+            SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
+                item_name(item), coalesce(item ->> 'role', 'business_owner'))), '[]')
+            FROM list_items(value) AS item)
+        WHEN key = 'dependencies' THEN (
+            SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
+                item_name(item), coalesce(item ->> 'dependency_type', 'required'))), '[]')
+            FROM list_items(value) AS item)
+        WHEN key = 'team_access' THEN (
+            SELECT coalesce(jsonb_object_agg(permission, (
+                SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]')
+                FROM list_items(value -> permission) AS item)), '{}')
+            FROM unnest('{read,write}'::text[]) AS permission
+            WHERE jsonb_typeof(value) = 'null' OR value ? permission)
+        ELSE value
+    END), '{}')
+    FROM jsonb_each(document)
+    WHERE key NOT IN ('created_by', 'updated_by')
+);
+
+COMMENT ON FUNCTION document_content(jsonb) IS
+    'What a contract document says of the contract itself, in a form that compares: relations as sorted sets of '
+    'names, without the attributes of entities and without who wrote it.';
+
+CREATE FUNCTION changed_keys(stored jsonb, said jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT coalesce(jsonb_agg(key ORDER BY key), '[]')
+    FROM jsonb_each(said)
+    WHERE CASE
+        -- What these leave out stays as it is.
+        WHEN key IN ('ownership', 'team_access') AND jsonb_typeof(value) = 'object'
+            THEN coalesce(nullif(stored -> key, 'null'), '{}') || value
+        ELSE value
+    END <> stored -> key
+);
+
+COMMENT ON FUNCTION changed_keys(jsonb, jsonb) IS
+    'An array of the keys in which the content of a document differs from the content stored; see document_content.';

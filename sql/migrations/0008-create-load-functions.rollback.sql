@@ -1,0 +1,10 @@
+DROP FUNCTION register_contract(jsonb);
+DROP FUNCTION load_documents(jsonb[], boolean);
+DROP FUNCTION load_relations(jsonb[]);
+DROP FUNCTION load_contracts(jsonb[]);
+DROP FUNCTION load_data_feeds(jsonb[]);
+DROP FUNCTION load_entities(jsonb[]);
+DROP FUNCTION mentioned_entities(jsonb[], text[]);
+DROP FUNCTION refuse_contradiction(text, text);
+DROP FUNCTION refusals(jsonb[], uuid[], jsonb[], boolean);
+DROP FUNCTION check_document(jsonb);

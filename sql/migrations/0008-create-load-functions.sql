@@ -1,0 +1,921 @@
+-- depends: 0007-create-document-functions
+-- The one write path: contract documents in, the four steps of the design's "Migration Path", a report out. One
+-- document from a pipeline and a batch out of 100,000 take the same way. Documents come as an array parameter: no
+-- staging table to fill, to hide from others, or to leave bloated.
+
+CREATE FUNCTION check_document(document jsonb) RETURNS TABLE (pointer text, reason text, remedy text)
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    WITH allowed AS (
+        SELECT '{
+            "name": ["string"], "version": ["string"], "status": ["string"], "description": ["string", "null"],
+            "is_data_feed": ["boolean"], "data_feed": ["string", "object"], "domain": ["string", "object", "null"],
+            "schema": ["object"], "coercion_rules": ["object", "null"], "validation_rules": ["object", "null"],
+            "governance_rules": ["object", "null"], "metadata": ["object", "null"], "ownership": ["object", "null"],
+            "pulls_from": ["array", "null"], "pushes_to": ["array", "null"], "system_sources": ["array", "null"],
+            "business_owners": ["array", "null"], "team_access": ["object", "null"],
+            "dependencies": ["array", "null"], "created_by": ["string", "null"], "updated_by": ["string", "null"]
+        }'::jsonb AS kinds
+    ),
+    item AS (
+        SELECT relation.pointer || '/' || place - 1 AS pointer, value, attributes
+        FROM (VALUES
+            ('/pulls_from', document -> 'pulls_from',
+                '{name,description,system_type,connection_info,is_active}'::text[]),
+            ('/pushes_to', document -> 'pushes_to', '{name,description,system_type,connection_info,is_active}'),
+            ('/system_sources', document -> 'system_sources',
+                '{name,description,system_type,connection_info,is_active}'),
+            ('/business_owners', document -> 'business_owners',
+                '{name,role,description,contact_email,department,is_active}'),
+            ('/team_access/read', document #> '{team_access,read}', '{name,description,team_type,is_active}'),
+            ('/team_access/write', document #> '{team_access,write}', '{name,description,team_type,is_active}'),
+            ('/dependencies', document -> 'dependencies',
+                '{name,dependency_type,title,description,feed_type,is_active}')
+        ) AS relation (pointer, list, attributes),
+            jsonb_array_elements(CASE jsonb_typeof(list) WHEN 'array' THEN list END)
+                WITH ORDINALITY AS list_item (value, place)
+        UNION ALL
+        SELECT '/data_feed', document -> 'data_feed', '{name,title,description,feed_type,is_active}'
+        WHERE document ? 'data_feed'
+        UNION ALL
+        SELECT '/domain', document -> 'domain', '{name,description,parent_domain,is_active}'
+        WHERE jsonb_typeof(document -> 'domain') <> 'null'
+    )
+    SELECT '', 'a contract document is a JSON object', 'See docs/contract-document.md.'
+    WHERE jsonb_typeof(document) <> 'object'
+    UNION ALL
+    SELECT '', format('the document has no %s', key), 'Every contract document names its contract and version.'
+    FROM unnest('{name,version}'::text[]) AS key
+    WHERE jsonb_typeof(document) = 'object' AND NOT document ? key
+    UNION ALL
+    SELECT '/' || key,
+        CASE WHEN kinds ? key THEN format('%s is a %s', key, jsonb_typeof(value)) ELSE format('unknown key %s', key) END,
+        CASE WHEN kinds ? key THEN format('It must be one of: %s.', kinds ->> key)
+            ELSE format('Known keys: %s.', (SELECT string_agg(known, ', ') FROM jsonb_object_keys(kinds) AS known)) END
+    FROM allowed, jsonb_each(CASE jsonb_typeof(document) WHEN 'object' THEN document END)
+    WHERE (kinds -> key) ? jsonb_typeof(value) IS NOT TRUE
+    UNION ALL
+    SELECT item.pointer, 'not a name, nor an object with a name and known attributes',
+        format('Write the name, or an object with keys out of: %s.', array_to_string(attributes, ', '))
+    FROM item
+    WHERE CASE jsonb_typeof(value)
+        WHEN 'string' THEN false
+        WHEN 'object' THEN jsonb_typeof(value -> 'name') IS DISTINCT FROM 'string' OR value - attributes <> '{}'
+        ELSE true
+    END
+    UNION ALL
+    SELECT item.pointer || '/connection_info', 'holds a credential',
+        'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.'
+    FROM item
+    WHERE jsonb_typeof(value) = 'object' AND contains_credential(value -> 'connection_info')
+    UNION ALL
+    SELECT '/' || key, format('%s holds no rules object', key), 'Write {"version": "1.0.0", "rules": {...}}.'
+    FROM unnest('{coercion_rules,validation_rules}'::text[]) AS key
+    WHERE jsonb_typeof(document -> key) = 'object'
+        AND jsonb_typeof(document -> key -> 'rules') IS DISTINCT FROM 'object';
+END;
+
+COMMENT ON FUNCTION check_document(jsonb) IS
+    'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values '
+    'that tables check (status, permission, lengths) are left to them.';
+
+CREATE FUNCTION refusals(documents jsonb[], contract_ids uuid[], changes jsonb[], shape_checked boolean)
+RETURNS TABLE (place integer, pointer text, reason text, remedy text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    -- Arrays are unnested in a SELECT list throughout: there they stream, in FROM they are copied to a tuple store.
+    WITH RECURSIVE said_domain AS (
+        SELECT d.place, document -> 'domain' AS item
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
+        WHERE jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')
+        UNION ALL
+        SELECT s.place, item -> 'parent_domain' FROM said_domain AS s
+        WHERE jsonb_typeof(item #> '{parent_domain,parent_domain}') IN ('string', 'object')
+    ),
+    said_parent AS (
+        SELECT s.place, item_name(item) COLLATE "C" AS name, item_name(item -> 'parent_domain') COLLATE "C" AS parent
+        FROM said_domain AS s
+    ),
+    parent AS (
+        SELECT s.name, s.parent FROM said_parent AS s
+        UNION
+        SELECT d.name, p.name FROM domains AS d JOIN domains AS p ON p.id = d.parent_domain_id
+        WHERE EXISTS (SELECT FROM said_parent) AND d.name NOT IN (SELECT s.name FROM said_parent AS s)
+    ),
+    above AS (
+        SELECT s.name, s.parent AS ancestor FROM said_parent AS s
+        UNION
+        SELECT a.name, p.parent FROM above AS a JOIN parent AS p ON p.name = a.ancestor
+    )
+    SELECT s.place, '/domain', format('domain "%s" would be its own ancestor', s.name),
+        'Choose a parent_domain that does not lie within it.'
+    FROM said_parent AS s JOIN above AS a ON a.name = s.name AND a.ancestor = s.name
+    UNION ALL
+    SELECT d.place, found.pointer, found.reason, found.remedy
+    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+        check_document(document) AS found
+    WHERE NOT shape_checked
+    UNION ALL
+    SELECT d.place, '/schema', 'the contract is new and its document has no schema',
+        'Add its JSON Schema under the key schema.'
+    FROM (
+        SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
+            generate_subscripts(documents, 1) AS place
+    ) AS d
+    WHERE contract_id IS NULL AND NOT document ? 'schema'
+    UNION ALL
+    -- Published: a consumer may rely on it.
+    SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', c.status, key),
+        'A published version does not change: give the changed contract a new version.'
+    FROM (
+        SELECT unnest(contract_ids) AS contract_id, unnest(changes) AS changed, generate_subscripts(changes, 1) AS place
+    ) AS d
+    JOIN data_contracts AS c ON c.id = contract_id,
+        jsonb_array_elements_text(changed) AS key
+    WHERE c.status IN ('active', 'deprecated', 'retired')
+    UNION ALL
+    SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
+        'Leave the feed out of dependencies, or name another data_feed.'
+    FROM (
+        SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
+            generate_subscripts(documents, 1) AS place
+    ) AS d
+    LEFT JOIN data_contracts AS c ON c.id = contract_id,
+        coalesce(
+            item_name(document -> 'data_feed'),
+            (SELECT f.name FROM data_feeds AS f WHERE f.id = c.data_feed_id),
+            document ->> 'name') AS feed
+    WHERE feed IN (
+        SELECT item_name(item) FROM list_items(document -> 'dependencies') AS item
+        UNION ALL
+        SELECT f.name FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
+        WHERE l.data_contract_id = c.id AND NOT document ? 'dependencies'
+    )
+    UNION ALL
+    SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
+        'Name each feed once.'
+    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+        list_items(document -> 'dependencies') AS item
+    GROUP BY d.place, item_name(item)
+    HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
+END;
+
+COMMENT ON FUNCTION refusals(jsonb[], uuid[], jsonb[], boolean) IS
+    'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes the '
+    'ids of the contracts that exist and, as arrays, the keys in which the documents differ from them.';
+
+CREATE FUNCTION refuse_contradiction(kind text, name text) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the documents contradict one another on the % "%"', kind, name
+        USING HINT = 'Describe it once, or the same everywhere.';
+END
+$$;
+
+COMMENT ON FUNCTION refuse_contradiction(text, text) IS 'Says that an entity is described in two ways at once.';
+
+CREATE FUNCTION mentioned_entities(documents jsonb[], kinds text[])
+RETURNS TABLE (kind text, name text, attributes jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE domain_item AS (
+        SELECT document -> 'domain' AS item FROM (SELECT unnest(documents) AS document) AS d
+        WHERE 'domain' = ANY (kinds) AND jsonb_typeof(document -> 'domain') IN ('string', 'object')
+        UNION
+        SELECT item -> 'parent_domain' FROM domain_item
+        WHERE jsonb_typeof(item -> 'parent_domain') IN ('string', 'object')
+    ),
+    mention AS (
+        SELECT DISTINCT m.kind, m.item
+        FROM (SELECT unnest(documents) AS document) AS d
+        CROSS JOIN LATERAL (
+            SELECT 'system' AS kind, list_items(document -> 'pulls_from') AS item WHERE 'system' = ANY (kinds)
+            UNION ALL
+            SELECT 'system', list_items(document -> 'pushes_to') WHERE 'system' = ANY (kinds)
+            UNION ALL
+            SELECT 'system', list_items(document -> 'system_sources') WHERE 'system' = ANY (kinds)
+            UNION ALL
+            SELECT 'business owner', list_items(document -> 'business_owners') WHERE 'business owner' = ANY (kinds)
+            UNION ALL
+            SELECT 'team', list_items(document #> '{team_access,read}') WHERE 'team' = ANY (kinds)
+            UNION ALL
+            SELECT 'team', list_items(document #> '{team_access,write}') WHERE 'team' = ANY (kinds)
+            UNION ALL
+            SELECT 'data feed', list_items(document -> 'dependencies') WHERE 'data feed' = ANY (kinds)
+            UNION ALL
+            SELECT 'data feed', document -> 'data_feed' WHERE 'data feed' = ANY (kinds) AND document ? 'data_feed'
+        ) AS m
+        UNION ALL
+        SELECT 'domain', CASE
+            WHEN jsonb_typeof(item -> 'parent_domain') = 'object'
+                THEN item || jsonb_build_object('parent_domain', item_name(item -> 'parent_domain'))
+            ELSE item
+        END
+        FROM domain_item
+    )
+    SELECT m.kind, item_name(m.item), CASE
+        WHEN count(DISTINCT key) < count(DISTINCT (key, value)) FILTER (WHERE key IS NOT NULL)
+            THEN refuse_contradiction(m.kind, item_name(m.item))
+        ELSE coalesce(jsonb_object_agg(key, value) FILTER (WHERE key IS NOT NULL), '{}')
+    END
+    FROM mention AS m
+    -- An empty attribute says nothing: it never replaces what a person has written into the database.
+    LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item END) AS attribute (key, value)
+        ON key NOT IN ('name', 'role', 'dependency_type') AND value NOT IN ('null', '""')
+    GROUP BY m.kind, item_name(m.item);
+END;
+
+COMMENT ON FUNCTION mentioned_entities(jsonb[], text[]) IS
+    'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
+
+-- The settings of the functions below: one plan, whatever the tables held when a connection first used it. Everything
+-- is looked up by key; a plan made while the tables were empty would scan them for every batch once they are full.
+
+CREATE FUNCTION load_entities(documents jsonb[])
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    domain_rows jsonb;
+    new_domains text[];
+    changed_domains bigint;
+BEGIN
+    -- Inserted only where missing, in the order of their names: no dead rows, no deadlock.
+    RETURN QUERY
+    WITH entity AS MATERIALIZED (
+        SELECT m.kind, m.name, m.attributes AS a
+        FROM mentioned_entities(documents, '{system,business owner,team}') AS m
+    ),
+    new_system AS (
+        INSERT INTO systems (name, description, system_type, connection_info, is_active)
+        SELECT e.name, a ->> 'description', a ->> 'system_type', a -> 'connection_info',
+            coalesce((a ->> 'is_active')::boolean, true)
+        FROM entity AS e
+        WHERE e.kind = 'system' AND NOT EXISTS (SELECT FROM systems AS s WHERE s.name = e.name)
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+    ),
+    changed_system AS (
+        UPDATE systems AS s SET
+            description = coalesce(a ->> 'description', s.description),
+            system_type = coalesce(a ->> 'system_type', s.system_type),
+            connection_info = coalesce(a -> 'connection_info', s.connection_info),
+            is_active = coalesce((a ->> 'is_active')::boolean, s.is_active)
+        FROM entity AS e
+        WHERE e.kind = 'system' AND a <> '{}' AND s.name = e.name
+            AND (s.description, s.system_type, s.connection_info, s.is_active) IS DISTINCT FROM (
+                coalesce(a ->> 'description', s.description), coalesce(a ->> 'system_type', s.system_type),
+                coalesce(a -> 'connection_info', s.connection_info),
+                coalesce((a ->> 'is_active')::boolean, s.is_active))
+        RETURNING s.id
+    ),
+    new_business_owner AS (
+        INSERT INTO business_owners (name, description, contact_email, department, is_active)
+        SELECT e.name, a ->> 'description', a ->> 'contact_email', a ->> 'department',
+            coalesce((a ->> 'is_active')::boolean, true)
+        FROM entity AS e
+        WHERE e.kind = 'business owner' AND NOT EXISTS (SELECT FROM business_owners AS b WHERE b.name = e.name)
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+    ),
+    changed_business_owner AS (
+        UPDATE business_owners AS b SET
+            description = coalesce(a ->> 'description', b.description),
+            contact_email = coalesce(a ->> 'contact_email', b.contact_email),
+            department = coalesce(a ->> 'department', b.department),
+            is_active = coalesce((a ->> 'is_active')::boolean, b.is_active)
+        FROM entity AS e
+        WHERE e.kind = 'business owner' AND a <> '{}' AND b.name = e.name
+            AND (b.description, b.contact_email, b.department, b.is_active) IS DISTINCT FROM (
+                coalesce(a ->> 'description', b.description), coalesce(a ->> 'contact_email', b.contact_email),
+                coalesce(a ->> 'department', b.department), coalesce((a ->> 'is_active')::boolean, b.is_active))
+        RETURNING b.id
+    ),
+    new_team AS (
+        INSERT INTO teams (name, description, team_type, is_active)
+        SELECT e.name, a ->> 'description', a ->> 'team_type', coalesce((a ->> 'is_active')::boolean, true)
+        FROM entity AS e
+        WHERE e.kind = 'team' AND NOT EXISTS (SELECT FROM teams AS t WHERE t.name = e.name)
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+    ),
+    changed_team AS (
+        UPDATE teams AS t SET
+            description = coalesce(a ->> 'description', t.description),
+            team_type = coalesce(a ->> 'team_type', t.team_type),
+            is_active = coalesce((a ->> 'is_active')::boolean, t.is_active)
+        FROM entity AS e
+        WHERE e.kind = 'team' AND a <> '{}' AND t.name = e.name
+            AND (t.description, t.team_type, t.is_active) IS DISTINCT FROM (
+                coalesce(a ->> 'description', t.description), coalesce(a ->> 'team_type', t.team_type),
+                coalesce((a ->> 'is_active')::boolean, t.is_active))
+        RETURNING t.id
+    )
+    SELECT r.table_name, r.inserted, r.updated, r.mentioned - r.inserted - r.updated, 0::bigint
+    FROM (VALUES
+        ('systems', (SELECT count(*) FROM new_system), (SELECT count(*) FROM changed_system),
+            (SELECT count(*) FROM entity AS e WHERE e.kind = 'system')),
+        ('business_owners', (SELECT count(*) FROM new_business_owner), (SELECT count(*) FROM changed_business_owner),
+            (SELECT count(*) FROM entity AS e WHERE e.kind = 'business owner')),
+        ('teams', (SELECT count(*) FROM new_team), (SELECT count(*) FROM changed_team),
+            (SELECT count(*) FROM entity AS e WHERE e.kind = 'team'))
+    ) AS r (table_name, inserted, updated, mentioned);
+
+    -- Domains last, in two statements: a parent must be there before its children can name it.
+    SELECT coalesce(jsonb_object_agg(m.name, m.attributes), '{}') INTO domain_rows
+    FROM mentioned_entities(documents, '{domain}') AS m;
+    WITH new_domain AS (
+        INSERT INTO domains (name)
+        SELECT m.name FROM jsonb_object_keys(domain_rows) AS m (name)
+        WHERE NOT EXISTS (SELECT FROM domains AS d WHERE d.name = m.name)
+        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING name
+    )
+    SELECT coalesce(array_agg(n.name), '{}') INTO new_domains FROM new_domain AS n;
+
+    WITH wanted AS (
+        SELECT d.id, d.name, coalesce(a ->> 'description', d.description) AS description,
+            coalesce((a ->> 'is_active')::boolean, d.is_active) AS is_active,
+            coalesce(p.id, d.parent_domain_id) AS parent_domain_id
+        FROM jsonb_each(domain_rows) AS m (name, a)
+        JOIN domains AS d ON d.name = m.name
+        LEFT JOIN domains AS p ON p.name = a ->> 'parent_domain'
+        WHERE a <> '{}'
+    ),
+    changed AS (
+        UPDATE domains AS d SET
+            description = w.description, is_active = w.is_active, parent_domain_id = w.parent_domain_id
+        FROM wanted AS w
+        WHERE d.id = w.id AND (d.description, d.is_active, d.parent_domain_id)
+            IS DISTINCT FROM (w.description, w.is_active, w.parent_domain_id)
+        RETURNING d.name
+    )
+    SELECT count(*) FILTER (WHERE c.name <> ALL (new_domains)) INTO changed_domains FROM changed AS c;
+    RETURN QUERY
+    SELECT 'domains', cardinality(new_domains)::bigint, changed_domains,
+        (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains) - changed_domains, 0::bigint;
+END
+$$;
+
+COMMENT ON FUNCTION load_entities(jsonb[]) IS
+    'Step 1 of the Migration Path: creates or completes the systems, business owners, teams and domains that the '
+    'documents name.';
+
+CREATE FUNCTION load_data_feeds(documents jsonb[])
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH feed AS MATERIALIZED (
+        SELECT m.name, m.attributes AS a FROM mentioned_entities(documents, '{data feed}') AS m
+    ),
+    new_feed AS (
+        INSERT INTO data_feeds (name, title, description, feed_type, is_active)
+        SELECT m.name, a ->> 'title', a ->> 'description', a ->> 'feed_type',
+            coalesce((a ->> 'is_active')::boolean, true)
+        FROM feed AS m
+        WHERE NOT EXISTS (SELECT FROM data_feeds AS f WHERE f.name = m.name)
+        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING id
+    ),
+    changed_feed AS (
+        UPDATE data_feeds AS f SET
+            title = coalesce(a ->> 'title', f.title),
+            description = coalesce(a ->> 'description', f.description),
+            feed_type = coalesce(a ->> 'feed_type', f.feed_type),
+            is_active = coalesce((a ->> 'is_active')::boolean, f.is_active)
+        FROM feed AS m
+        WHERE a <> '{}' AND f.name = m.name
+            AND (f.title, f.description, f.feed_type, f.is_active) IS DISTINCT FROM (
+                coalesce(a ->> 'title', f.title), coalesce(a ->> 'description', f.description),
+                coalesce(a ->> 'feed_type', f.feed_type), coalesce((a ->> 'is_active')::boolean, f.is_active))
+        RETURNING f.id
+    )
+    SELECT 'data_feeds', n.inserted, n.updated, n.mentioned - n.inserted - n.updated, 0::bigint
+    FROM (
+        SELECT (SELECT count(*) FROM new_feed) AS inserted, (SELECT count(*) FROM changed_feed) AS updated,
+            (SELECT count(*) FROM feed) AS mentioned
+    ) AS n;
+END
+$$;
+
+COMMENT ON FUNCTION load_data_feeds(jsonb[]) IS
+    'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on.';
+
+CREATE FUNCTION load_contracts(documents jsonb[])
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    -- Of each document, in the same order: its contract and its components, present or to be. What is new takes the
+    -- id of its contract: one identifier a contract version.
+    existing boolean[];
+    contract_ids uuid[];
+    schema_ids uuid[];
+    coercion_ids uuid[];
+    validation_ids uuid[];
+    governance_ids uuid[];
+    metadata_ids uuid[];
+    resource_ids text[];
+    cleared jsonb;
+BEGIN
+    SELECT
+        array_agg(c.id IS NOT NULL ORDER BY place),
+        array_agg(d.id ORDER BY place),
+        array_agg(coalesce(c.schema_id, d.id) ORDER BY place),
+        array_agg(coalesce(c.coercion_rules_id, d.id) ORDER BY place),
+        array_agg(coalesce(c.validation_rules_id, d.id) ORDER BY place),
+        array_agg(coalesce(c.governance_rules_id, d.id) ORDER BY place),
+        array_agg(coalesce(c.metadata_id, d.id) ORDER BY place),
+        array_agg(coalesce(
+            document #>> '{ownership,resource_id}', c.ownership_id,
+            -- The id keeps apart what a version that holds the separator could confuse.
+            (document ->> 'name') || '@' || (document ->> 'version')
+            || CASE WHEN document ->> 'version' LIKE '%@%' THEN '#' || d.id ELSE '' END) ORDER BY place),
+        jsonb_build_object(
+            'coercion_rules', count(c.coercion_rules_id) FILTER (
+                WHERE jsonb_typeof(document -> 'coercion_rules') = 'null'),
+            'validation_rules', count(c.validation_rules_id) FILTER (
+                WHERE jsonb_typeof(document -> 'validation_rules') = 'null'),
+            'governance_rules', count(c.governance_rules_id) FILTER (
+                WHERE jsonb_typeof(document -> 'governance_rules') = 'null'),
+            'metadata_record', count(c.metadata_id) FILTER (WHERE jsonb_typeof(document -> 'metadata') = 'null'),
+            'ownership', count(c.ownership_id) FILTER (WHERE jsonb_typeof(document -> 'ownership') = 'null'))
+    INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids, resource_ids,
+        cleared
+    FROM (
+        SELECT document, place, coalesce(
+            (SELECT c.id FROM data_contracts AS c
+             WHERE c.name = document ->> 'name' AND c.version = document ->> 'version'), uuid_v7()) AS id
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+    ) AS d
+    LEFT JOIN data_contracts AS c ON c.id = d.id;
+
+    unchanged := 0;
+    UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
+    FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND document ? 'schema' AND s.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO schemas (id, name, version, schema_data)
+    SELECT d.id, document ->> 'name', document #>> '{schema,version}', document -> 'schema'
+    FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE NOT existed;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'schemas';
+    deleted := 0;
+    RETURN NEXT;
+
+    UPDATE coercion_rules AS r SET version = document #>> '{coercion_rules,version}', rules = document #> '{coercion_rules,rules}'
+    FROM (SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND jsonb_typeof(document -> 'coercion_rules') = 'object' AND r.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO coercion_rules (id, schema_id, version, rules)
+    SELECT d.id, schema_id, document #>> '{coercion_rules,version}', document #> '{coercion_rules,rules}'
+    FROM (
+        SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(schema_ids) AS schema_id,
+            unnest(existing) AS existed
+    ) AS d
+    WHERE jsonb_typeof(document -> 'coercion_rules') = 'object'
+        AND (NOT existed OR NOT EXISTS (SELECT FROM coercion_rules AS r WHERE r.id = d.id));
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'coercion_rules';
+    deleted := (cleared ->> 'coercion_rules')::bigint;
+    RETURN NEXT;
+
+    UPDATE validation_rules AS r SET version = document #>> '{validation_rules,version}', rules = document #> '{validation_rules,rules}'
+    FROM (SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND jsonb_typeof(document -> 'validation_rules') = 'object' AND r.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO validation_rules (id, schema_id, version, rules)
+    SELECT d.id, schema_id, document #>> '{validation_rules,version}', document #> '{validation_rules,rules}'
+    FROM (
+        SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(schema_ids) AS schema_id,
+            unnest(existing) AS existed
+    ) AS d
+    WHERE jsonb_typeof(document -> 'validation_rules') = 'object'
+        AND (NOT existed OR NOT EXISTS (SELECT FROM validation_rules AS r WHERE r.id = d.id));
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'validation_rules';
+    deleted := (cleared ->> 'validation_rules')::bigint;
+    RETURN NEXT;
+
+    UPDATE governance_rules AS r SET rule_definition = document -> 'governance_rules'
+    FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND jsonb_typeof(document -> 'governance_rules') = 'object' AND r.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO governance_rules (id, name, rule_definition)
+    SELECT d.id, document ->> 'name', document -> 'governance_rules'
+    FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE jsonb_typeof(document -> 'governance_rules') = 'object'
+        AND (NOT existed OR NOT EXISTS (SELECT FROM governance_rules AS r WHERE r.id = d.id));
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'governance_rules';
+    deleted := (cleared ->> 'governance_rules')::bigint;
+    RETURN NEXT;
+
+    UPDATE metadata_record AS r SET metadata_data = document -> 'metadata'
+    FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND jsonb_typeof(document -> 'metadata') = 'object' AND r.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO metadata_record (id, resource_id, metadata_data)
+    SELECT d.id, (document ->> 'name') || '@' || (document ->> 'version'), document -> 'metadata'
+    FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE jsonb_typeof(document -> 'metadata') = 'object'
+        AND (NOT existed OR NOT EXISTS (SELECT FROM metadata_record AS r WHERE r.id = d.id));
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'metadata_record';
+    deleted := (cleared ->> 'metadata_record')::bigint;
+    RETURN NEXT;
+
+    UPDATE ownership AS r SET owner = document #>> '{ownership,owner}', team = document #>> '{ownership,team}',
+        additional_info = nullif(document #> '{ownership,additional_info}', 'null')
+    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE existed AND jsonb_typeof(document -> 'ownership') = 'object' AND r.resource_id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO ownership (resource_id, owner, team, additional_info)
+    SELECT d.id, document #>> '{ownership,owner}', document #>> '{ownership,team}',
+        nullif(document #> '{ownership,additional_info}', 'null')
+    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
+    WHERE jsonb_typeof(document -> 'ownership') = 'object'
+        AND (NOT existed OR NOT EXISTS (SELECT FROM ownership AS r WHERE r.resource_id = d.id));
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'ownership';
+    deleted := (cleared ->> 'ownership')::bigint;
+    RETURN NEXT;
+
+    -- A dependency on the feed that the contract now moves to can only be one that the document gives up.
+    DELETE FROM data_feed_dependencies AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed) AS d
+    JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
+    WHERE existed AND l.data_contract_id = d.id AND l.dependency_feed_id = f.id;
+
+    UPDATE data_contracts AS c SET
+        status = coalesce(document ->> 'status', c.status),
+        coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
+            WHEN 'object' THEN coercion_id WHEN 'null' THEN NULL ELSE c.coercion_rules_id END,
+        validation_rules_id = CASE jsonb_typeof(document -> 'validation_rules')
+            WHEN 'object' THEN validation_id WHEN 'null' THEN NULL ELSE c.validation_rules_id END,
+        governance_rules_id = CASE jsonb_typeof(document -> 'governance_rules')
+            WHEN 'object' THEN governance_id WHEN 'null' THEN NULL ELSE c.governance_rules_id END,
+        metadata_id = CASE jsonb_typeof(document -> 'metadata')
+            WHEN 'object' THEN d.metadata_id WHEN 'null' THEN NULL ELSE c.metadata_id END,
+        ownership_id = CASE jsonb_typeof(document -> 'ownership')
+            WHEN 'object' THEN resource_id WHEN 'null' THEN NULL ELSE c.ownership_id END,
+        data_feed_id = coalesce(f.id, c.data_feed_id),
+        domain_id = CASE WHEN document ? 'domain' THEN o.id ELSE c.domain_id END,
+        description = CASE WHEN document ? 'description' THEN document ->> 'description' ELSE c.description END,
+        is_data_feed = coalesce((document ->> 'is_data_feed')::boolean, c.is_data_feed),
+        -- Moves also when only a component or a link changes.
+        updated_at = now(),
+        updated_by = session_user
+    FROM (
+        SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
+            unnest(coercion_ids) AS coercion_id, unnest(validation_ids) AS validation_id,
+            unnest(governance_ids) AS governance_id, unnest(metadata_ids) AS metadata_id,
+            unnest(resource_ids) AS resource_id
+    ) AS d
+    LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
+    LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
+    WHERE existed AND c.id = d.id;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO data_contracts (
+        id, name, version, status, schema_id, coercion_rules_id, validation_rules_id, governance_rules_id, metadata_id,
+        ownership_id, data_feed_id, domain_id, description, is_data_feed, created_by, updated_by)
+    SELECT d.id, document ->> 'name', document ->> 'version', coalesce(document ->> 'status', 'draft'), schema_id,
+        CASE jsonb_typeof(document -> 'coercion_rules') WHEN 'object' THEN coercion_id END,
+        CASE jsonb_typeof(document -> 'validation_rules') WHEN 'object' THEN validation_id END,
+        CASE jsonb_typeof(document -> 'governance_rules') WHEN 'object' THEN governance_id END,
+        CASE jsonb_typeof(document -> 'metadata') WHEN 'object' THEN metadata_id END,
+        CASE jsonb_typeof(document -> 'ownership') WHEN 'object' THEN resource_id END,
+        f.id, o.id, document ->> 'description', coalesce((document ->> 'is_data_feed')::boolean, false),
+        coalesce(document ->> 'created_by', session_user),
+        coalesce(document ->> 'updated_by', document ->> 'created_by', session_user)
+    FROM (
+        SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
+            unnest(schema_ids) AS schema_id, unnest(coercion_ids) AS coercion_id,
+            unnest(validation_ids) AS validation_id, unnest(governance_ids) AS governance_id,
+            unnest(metadata_ids) AS metadata_id, unnest(resource_ids) AS resource_id
+    ) AS d
+    LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
+    LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
+    WHERE NOT existed;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contracts';
+    deleted := 0;
+    RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION load_contracts(jsonb[]) IS
+    'Step 3 of the Migration Path: creates or changes the contracts of the documents, with their components. What '
+    'they name must be there (steps 1 and 2), and the documents be accepted: load_documents sees to both.';
+
+CREATE FUNCTION load_relations(documents jsonb[])
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    contract_ids uuid[];
+BEGIN
+    SELECT array_agg(c.id ORDER BY place) INTO contract_ids
+    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
+    LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+            list_items(document -> 'pulls_from') AS item
+            JOIN systems AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_contract_system_pulls AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        WHERE document ? 'pulls_from' AND l.data_contract_id = d.id AND NOT EXISTS (
+            SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
+            WHERE e.id = l.system_id AND e.name = item_name(item))
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
+        SELECT said.data_contract_id, said.system_id FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_contract_system_pulls', n.added, 0::bigint, n.said - n.added, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+            list_items(document -> 'pushes_to') AS item
+            JOIN systems AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_contract_system_pushes AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        WHERE document ? 'pushes_to' AND l.data_contract_id = d.id AND NOT EXISTS (
+            SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
+            WHERE e.id = l.system_id AND e.name = item_name(item))
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
+        SELECT said.data_contract_id, said.system_id FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_contract_system_pushes', n.added, 0::bigint, n.said - n.added, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+            list_items(document -> 'system_sources') AS item
+            JOIN systems AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_contract_system_sources AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        WHERE document ? 'system_sources' AND l.data_contract_id = d.id AND NOT EXISTS (
+            SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
+            WHERE e.id = l.system_id AND e.name = item_name(item))
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_contract_system_sources (data_contract_id, system_id)
+        SELECT said.data_contract_id, said.system_id FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_contract_system_sources', n.added, 0::bigint, n.said - n.added, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT d.id AS data_contract_id, e.id AS business_owner_id, coalesce(item ->> 'role', 'business_owner') AS role
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+            list_items(document -> 'business_owners') AS item
+            JOIN business_owners AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_contract_business_owners AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        WHERE document ? 'business_owners' AND l.data_contract_id = d.id AND NOT EXISTS (
+            SELECT FROM business_owners AS e, list_items(document -> 'business_owners') AS item
+            WHERE e.id = l.business_owner_id AND e.name = item_name(item)
+                AND l.role = coalesce(item ->> 'role', 'business_owner'))
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
+        SELECT said.data_contract_id, said.business_owner_id, said.role FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_contract_business_owners', n.added, 0::bigint, n.said - n.added, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT d.id AS data_contract_id, e.id AS team_id, permission
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+            unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
+            JOIN teams AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_contract_team_access AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        -- A permission that the document does not speak of stays as it is.
+        WHERE l.data_contract_id = d.id
+            AND (document -> 'team_access' ? l.permission OR jsonb_typeof(document -> 'team_access') = 'null')
+            AND NOT EXISTS (
+                SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
+                WHERE e.id = l.team_id AND e.name = item_name(item))
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
+        SELECT said.data_contract_id, said.team_id, said.permission FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_contract_team_access', n.added, 0::bigint, n.said - n.added, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+
+    RETURN QUERY
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT c.id AS data_contract_id, c.data_feed_id, e.id AS dependency_feed_id,
+            coalesce(item ->> 'dependency_type', 'required') AS dependency_type
+        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        JOIN data_contracts AS c ON c.id = d.id,
+            list_items(document -> 'dependencies') AS item
+            JOIN data_feeds AS e ON e.name = item_name(item)
+    ),
+    removed AS (
+        DELETE FROM data_feed_dependencies AS l
+        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+        WHERE document ? 'dependencies' AND l.data_contract_id = d.id AND NOT EXISTS (
+            SELECT FROM data_feeds AS e, list_items(document -> 'dependencies') AS item
+            WHERE e.id = l.dependency_feed_id AND e.name = item_name(item))
+        RETURNING 1
+    ),
+    changed AS (
+        UPDATE data_feed_dependencies AS l SET dependency_type = said.dependency_type FROM said
+        WHERE l.data_contract_id = said.data_contract_id AND l.dependency_feed_id = said.dependency_feed_id
+            AND l.dependency_type <> said.dependency_type
+        RETURNING 1
+    ),
+    added AS (
+        INSERT INTO data_feed_dependencies (data_contract_id, data_feed_id, dependency_feed_id, dependency_type)
+        SELECT said.data_contract_id, said.data_feed_id, said.dependency_feed_id, said.dependency_type FROM said
+        ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT 'data_feed_dependencies', n.added, n.changed, n.said - n.added - n.changed, n.removed
+    FROM (
+        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
+            (SELECT count(*) FROM changed) AS changed, (SELECT count(*) FROM removed) AS removed
+    ) AS n;
+END
+$$;
+
+COMMENT ON FUNCTION load_relations(jsonb[]) IS
+    'Step 4 of the Migration Path: links the contracts of the documents to systems, owners, teams and feeds, and '
+    'removes the links that a document no longer names.';
+
+CREATE FUNCTION load_documents(documents jsonb[], shape_checked boolean DEFAULT false) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    -- Of each document, in the same order; null where its contract is new.
+    contract_ids uuid[];
+    contents jsonb[];
+    changes jsonb[];
+    refused jsonb;
+    accepted jsonb[];
+    written jsonb[];
+    tables jsonb;
+    counts jsonb;
+BEGIN
+    -- Loads take turns, so that two at once end as if one came after the other.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+
+    SELECT array_agg(d.contract_id ORDER BY place), array_agg(d.content ORDER BY place),
+        array_agg(CASE WHEN d.contract_id IS NOT NULL
+            THEN changed_keys(document_content(contract_document(d.contract_id)), d.content) END ORDER BY place)
+    INTO contract_ids, contents, changes
+    FROM (
+        SELECT place, c.id AS contract_id, CASE WHEN c.id IS NOT NULL THEN document_content(document) END AS content
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+        LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+        OFFSET 0
+    ) AS d;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
+        ORDER BY r.place, r.pointer), '[]')
+    INTO refused FROM refusals(documents, contract_ids, changes, shape_checked) AS r;
+
+    -- A new contract that names no feed serves the one of its own name.
+    SELECT array_agg(document ORDER BY place),
+        array_agg(CASE WHEN contract_id IS NULL THEN document ELSE (
+            SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
+            WHERE key IN ('name', 'version') OR changed ? key) END
+            ORDER BY place) FILTER (WHERE contract_id IS NULL OR changed <> '[]'),
+        jsonb_build_object(
+            'inserted', count(*) FILTER (WHERE contract_id IS NULL),
+            'updated', count(*) FILTER (WHERE changed <> '[]'),
+            'unchanged', count(*) FILTER (WHERE changed = '[]'))
+    INTO accepted, written, counts
+    FROM (
+        SELECT place, contract_id, changed, CASE
+            WHEN contract_id IS NULL AND NOT document ? 'data_feed'
+                THEN document || jsonb_build_object('data_feed', document -> 'name')
+            ELSE document
+        END AS document
+        FROM (
+            SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id, unnest(changes) AS changed,
+                generate_subscripts(documents, 1) AS place
+        ) AS numbered
+        WHERE refused = '[]' OR place - 1 NOT IN (
+            SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
+    ) AS d;
+
+    SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') INTO tables
+    FROM load_entities(accepted) AS step;
+    tables := tables || (
+        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_data_feeds(accepted) AS step);
+    tables := tables || (
+        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_contracts(written) AS step);
+    tables := tables || (
+        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_relations(written) AS step);
+    RETURN jsonb_build_object('documents', counts, 'tables', tables, 'refusals', refused);
+END
+$$;
+
+COMMENT ON FUNCTION load_documents(jsonb[], boolean) IS
+    'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: '
+    'documents and rows of each table inserted, updated, unchanged (and rows deleted), and refusals, each with the '
+    'place of its document in the array. A refused document is left out; the caller decides whether to roll back. '
+    'shape_checked: the caller has held the documents to contract-document.schema.json already.';
+
+CREATE FUNCTION register_contract(document jsonb) RETURNS uuid
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    refusal jsonb := load_documents(ARRAY[document]) #> '{refusals,0}';
+BEGIN
+    IF refusal IS NOT NULL THEN
+        RAISE EXCEPTION '%', refusal ->> 'reason'
+            USING DETAIL = 'At ' || (refusal ->> 'pointer') || ' of the contract document.',
+                  HINT = refusal ->> 'remedy';
+    END IF;
+    RETURN (
+        SELECT c.id FROM data_contracts AS c
+        WHERE c.name = document ->> 'name' AND c.version = document ->> 'version');
+END
+$$;
+
+COMMENT ON FUNCTION register_contract(jsonb) IS
+    'Loads one contract document and returns the id of its contract version; raises where the document is refused.';

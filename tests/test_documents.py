@@ -1,0 +1,724 @@
+"""Legacy shapes -> contract documents: one golden test a shape, one refusal a rule, and the laws of merging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycharter_sql.documents import Document, Place, Raw, merge, normalise
+from pycharter_sql.errors import DocumentRefused, Refusal
+
+SCHEMA = {"type": "object", "title": "Order", "version": "1.0.0", "properties": {"id": {"type": "string"}}}
+
+METADATA: dict[str, Any] = {
+    "title": "Order",
+    "version": "1.0.0",
+    "status": "Active",
+    "type": "object",
+    "description": "Orders",
+    "created_at": "2025-01-01T00:00:00",
+    "created_by": "shop",
+    "required": [],
+    "properties": [],
+    "is_data_feed": True,
+    "data_feed_association": [{"title": "Orders", "type": "Operational"}, {"title": "More", "type": "Other"}],
+    "pulls_from": [" checkout-db "],
+    "lineage": {"pushes_to": "warehouse", "system_sources": [{"id": "web", "app": 7}]},
+    "dependencies": None,
+    "business_owners": ["Sales"],
+    "bu_sme": [{"name": "Desk", "department": "Sales"}],
+    "ownership": {"roles": {"data_steward": "Sam"}, "contact": "a@b.example", "team": "data"},
+    "owner": "shop",
+    "domains": ["Selling"],
+    "governance_rules": {"sensitivity": "Internal", "access_control": {"Read": ["x"], "level": "restricted"}},
+    "business_rules": {"sum": {"enforced": True}},
+    "data_quality": {"total_records": 4_700_000_000},
+}
+
+
+def raw(content: Any, source: str = "f.yaml") -> Raw:
+    return Raw(content, Place(source, ""))
+
+
+def refusals(content: Any) -> list[Refusal]:
+    with pytest.raises(DocumentRefused) as refused:
+        normalise(raw(content) if not isinstance(content, Raw) else content)
+    return list(refused.value.refusals)
+
+
+def refusal(content: Any, pointer: str) -> Refusal:
+    """The only refusal, which must stand at ``pointer`` of the file."""
+    (found,) = refusals(content)
+    assert (found.source, found.pointer) == ("f.yaml", pointer), found
+    assert found.remedy
+    return found
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(nearest mapping key, value) of every leaf."""
+    if isinstance(value, dict):
+        for word, item in value.items():
+            yield from leaves(item, word)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, key)
+    else:
+        yield key, value
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(value, dict | list) and value:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from paths(item, (*path, key))
+    else:
+        yield path, value
+
+
+# --------------------------------------------------------------------------------------------------- shapes
+
+
+def test_contract_document_is_taken_as_it_is() -> None:
+    content = {"name": "A", "version": "1", "pulls_from": ["x", {"name": "y"}], "metadata": {"title": "B"}}
+    document = normalise(raw(content))
+    assert document.content == content
+    assert (document.name, document.version) == ("A", "1")
+    assert str(document.place("/pulls_from/1")) == "f.yaml#/pulls_from/1"
+
+
+def test_contract_document_is_trimmed_and_lowered() -> None:
+    document = normalise(
+        raw(
+            {
+                "name": " A",
+                "version": "1 ",
+                "status": "ACTIVE",
+                "pulls_from": [" x ", {"name": "y\n"}],
+                "domain": {"name": " d", "parent_domain": " e"},
+                "team_access": {"Read": [" t"]},
+            }
+        )
+    )
+    assert document.content == {
+        "name": "A",
+        "version": "1",
+        "status": "active",
+        "pulls_from": ["x", {"name": "y"}],
+        "domain": {"name": "d", "parent_domain": "e"},
+        "team_access": {"read": ["t"]},
+    }
+
+
+def test_metadata_file() -> None:
+    document = normalise(raw(METADATA))
+    assert document.content == {
+        "name": "Order",
+        "version": "1.0.0",
+        "status": "active",
+        "description": "Orders",
+        "is_data_feed": True,
+        "data_feed": {"name": "Orders", "feed_type": "Operational"},
+        "domain": "Selling",
+        "pulls_from": ["checkout-db"],
+        "pushes_to": ["warehouse"],
+        "system_sources": ["web"],
+        "dependencies": [],
+        "business_owners": [
+            "Sales",
+            {"name": "Desk", "department": "Sales", "role": "business_sme"},
+            {"name": "Sam", "role": "data_steward"},
+        ],
+        "team_access": {"read": ["x"]},
+        "governance_rules": METADATA["governance_rules"],
+        "ownership": {"owner": "shop", "team": "data"},
+        "created_by": "shop",
+        "metadata": METADATA,
+    }
+    for pointer, place in {
+        "/name": "/title",
+        "/data_feed/feed_type": "/data_feed_association/0/type",
+        "/pushes_to/0": "/lineage/pushes_to",
+        "/system_sources/0": "/lineage/system_sources/0",
+        "/business_owners/1/department": "/bu_sme/0/department",
+        "/business_owners/2": "/ownership/roles/data_steward",
+        "/domain": "/domains/0",
+        "/team_access/read/0": "/governance_rules/access_control/Read/0",
+        "/ownership/owner": "/owner",
+        "/metadata/pulls_from/0": "/pulls_from/0",
+    }.items():
+        assert document.place(pointer) == Place("f.yaml", place)
+
+
+def test_contract_file() -> None:
+    contract = {
+        "schema": {
+            **SCHEMA,
+            "properties": {
+                "id": {"type": "string", "coercion": "to_string", "validations": {"non_empty": None}},
+                "address": {"type": "object", "properties": {"city": {"coercion": "strip"}}},
+                # Two properties that are themselves named like the words of inline rules.
+                "coercion": {"type": "string"},
+                "validations": {"type": "object", "validations": {"x": 1}},
+            },
+        },
+        "metadata": {"title": "Order", "status": "active", "governance_rules": {"sensitivity": "Internal"}},
+        "ownership": {"owner": "shop", "contact": "a@b.example"},
+        "governance_rules": {"sensitivity": "Internal", "access_control": {"write": "team"}},
+        "business_rules": {"sum": {"enforced": True}},
+        "versions": {"schema": "1.0.0", "metadata": "1.1.0", "coercion_rules": "1.2.0"},
+    }
+    document = normalise(raw(contract))
+    assert document.content == {
+        "name": "Order",
+        "version": "1.1.0",
+        "status": "active",
+        "schema": {
+            **SCHEMA,
+            "properties": {
+                "id": {"type": "string"},
+                "address": {"type": "object", "properties": {"city": {}}},
+                "coercion": {"type": "string"},
+                "validations": {"type": "object"},
+            },
+        },
+        "coercion_rules": {"rules": {"id": "to_string", "address.city": "strip"}, "version": "1.2.0"},
+        "validation_rules": {"rules": {"id": {"non_empty": None}, "validations": {"x": 1}}},
+        "governance_rules": contract["governance_rules"],
+        "team_access": {"write": ["team"]},
+        "ownership": {"owner": "shop"},
+        "metadata": {
+            "title": "Order",
+            "status": "active",
+            "version": "1.1.0",
+            "governance_rules": {"sensitivity": "Internal"},
+            "ownership": {"owner": "shop", "contact": "a@b.example"},
+            "business_rules": {"sum": {"enforced": True}},
+        },
+    }
+    for pointer, place in {
+        "/coercion_rules/rules/address.city": "/schema/properties/address/properties/city/coercion",
+        "/coercion_rules/version": "/versions/coercion_rules",
+        "/version": "/versions/metadata",
+        "/metadata/business_rules/sum": "/business_rules/sum",
+        "/governance_rules/access_control": "/governance_rules/access_control",
+    }.items():
+        assert document.place(pointer) == Place("f.yaml", place)
+
+
+def test_contract_file_with_everything_in_its_metadata() -> None:
+    metadata = {"title": "A", "version": "1", "ownership": {"business_owners": ["x"]}, "governance_rules": {}}
+    document = normalise(raw({"metadata": metadata, "json_schema": {"type": "object"}}))
+    assert document.content["business_owners"] == ["x"]
+    assert document.content["governance_rules"] == {}
+    assert document.content["schema"] == {"type": "object"}
+    assert document.place("/schema/type") == Place("f.yaml", "/json_schema/type")
+    assert document.place("/business_owners/0") == Place("f.yaml", "/metadata/ownership/business_owners/0")
+
+
+def test_component_files_put_together() -> None:
+    content = {
+        "metadata": {"title": "A", "version": "1"},
+        "schema": {"type": "object", "title": "my_schema"},
+        "coercion_rules": {"title": "t", "description": "d", "version": "3", "rules": {"id": "to_string"}},
+        "validation_rules": {"id": {"non_empty": None}},
+        "governance_rules": {"access_control": {"read": ["t"]}},
+    }
+    parts = {key: Place(f"a_{key}.yaml", "") for key in content}
+    document = normalise(Raw(content, parts["metadata"], parts))
+    assert document.content == {
+        "name": "A",
+        "version": "1",
+        "schema": content["schema"],
+        "coercion_rules": {"version": "3", "rules": {"id": "to_string"}},
+        "validation_rules": {"rules": {"id": {"non_empty": None}}},
+        "governance_rules": content["governance_rules"],
+        "team_access": {"read": ["t"]},
+        "metadata": {"title": "A", "version": "1", "coercion_rules": {"title": "t", "description": "d"}},
+    }
+    assert document.place("/coercion_rules/rules/id") == Place("a_coercion_rules.yaml", "/rules/id")
+    assert document.place("/validation_rules/rules/id") == Place("a_validation_rules.yaml", "/id")
+    assert document.place("/team_access/read/0") == Place("a_governance_rules.yaml", "/access_control/read/0")
+    assert document.place("/metadata/coercion_rules/title") == Place("a_coercion_rules.yaml", "/title")
+
+
+def test_json_schema_with_contract_keys_beside() -> None:
+    content = {**SCHEMA, "x-unit": "EUR", "pulls_from": "db", "dependencies": ["Customer"], "serve": {"a": 1}}
+    document = normalise(raw(content))
+    assert document.content == {
+        "name": "Order",
+        "version": "1.0.0",
+        "schema": {**SCHEMA, "x-unit": "EUR"},
+        "pulls_from": ["db"],
+        "dependencies": ["Customer"],
+        "metadata": {"serve": {"a": 1}},
+    }
+    assert document.place("/schema/properties/id") == Place("f.yaml", "/properties/id")
+    draft7 = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "A", "version": "1"}
+    both = normalise(raw({**draft7, "dependencies": {"a": ["b"]}}))
+    assert both.content["schema"]["dependencies"] == {"a": ["b"]}
+    assert "dependencies" not in both.content
+
+
+def test_name_and_version_of_the_contract_lead() -> None:
+    content = {
+        "name": "A",
+        "version": "2",
+        "description": "own",
+        "schema": SCHEMA,
+        "metadata": METADATA,
+        "x": 1,
+    }
+    document = normalise(raw(content))
+    assert (document.name, document.version, document.content["description"]) == ("A", "2", "own")
+    assert normalise(raw({"schema": SCHEMA, "x": 1})).content["name"] == "Order"
+
+
+@pytest.mark.parametrize(
+    ("domains", "expected"),
+    [([], None), (None, None), ("d", "d"), (["d"], "d"), ([{"name": "d"}], {"name": "d"})],
+)
+def test_domains(domains: Any, expected: Any) -> None:
+    document = normalise(raw({"title": "A", "version": "1", "domains": domains}))
+    assert document.content["domain"] == expected
+
+
+@pytest.mark.parametrize("access", [None, {"level": "public"}, {"level": "public", "description": "d"}])
+def test_access_level_alone_names_no_team(access: Any) -> None:
+    document = normalise(raw({"title": "A", "version": "1", "governance_rules": {"access_control": access}}))
+    assert "team_access" not in document.content
+
+
+@pytest.mark.parametrize(
+    "association",
+    [
+        ["Orders"],
+        "Orders",
+        {"name": "Orders"},
+        [{"title": "Orders"}],
+        [{"id": "Orders", "schedule": "daily"}],
+    ],
+)
+def test_data_feed_in_any_form(association: Any) -> None:
+    document = normalise(raw({"title": "A", "version": "1", "data_feed_association": association}))
+    assert document.content["data_feed"] == "Orders"
+
+
+def test_unknown_versions_are_kept() -> None:
+    versions = {"metadata": "1", "ontology": "7"}
+    document = normalise(raw({"metadata": {"title": "A"}, "versions": versions}))
+    assert document.content["metadata"] == {"title": "A", "version": "1", "versions": versions}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        METADATA,
+        {"metadata": METADATA, "schema": SCHEMA, "serve": {"api": "q"}, "ownership": {"description": "w"}},
+        {"schema": SCHEMA, "versions": {"ontology": "9"}, "pulls_from": [{"name": "s", "app_id": "APP"}]},
+        {**SCHEMA, "bu_sme": ["z"], "sla_properties": [{"value": 3}], "governance_rules": {"indexes": ["i"]}},
+        {"metadata": {"title": "A", "version": "1"}, "coercion_rules": {"title": "t", "rules": {"a": "b"}}},
+    ],
+)
+def test_nothing_is_dropped(content: dict[str, Any]) -> None:
+    # The key it stood under and the value: under the contract's own key or, as it was, in the metadata.
+    kept = list(leaves(normalise(raw(content)).content))
+    assert [leaf for leaf in leaves(content) if leaf not in kept] == []
+
+
+def test_raw_document_is_left_alone() -> None:
+    content = {"schema": {"properties": {"a": {"coercion": "x"}}, "title": "A"}, "metadata": {"version": "1"}}
+    before = repr(content)
+    normalise(raw(content))
+    assert repr(content) == before
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+A: dict[str, Any] = {"title": "A", "version": "1"}
+DOCUMENT: dict[str, Any] = {"name": "A", "version": "1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer", "reason", "remedy"),
+    [
+        ([], "", "a list", "key: value"),
+        ("text", "", "text", "key: value"),
+        ({"contract_name": "a"}, "/contract_name", "seed set", "`name`"),
+        ({"api_version": "v2", "kind": "DataContract"}, "/api_version", "manifest", "`name`"),
+        ({"format_version": "1", "json_schema": {}}, "/format_version", "manifest", "`name`"),
+        ({"apiVersion": "v3"}, "/apiVersion", "Open Data Contract", "`name`"),
+        ({"version": "1"}, "", "names no contract and has no schema", "title"),
+        ({"version": "1", "schema": {"type": "object"}, "x": 1}, "", "names no contract", "title"),
+        ({"title": "A", "serve": 1}, "", "has no version", "version: ..."),
+        ({**A, "version": 1.1}, "/version", "1.1 is a number", 'version: "1.10"'),
+        ({**DOCUMENT, "version": 2}, "/version", "2 is a number", 'version: "1.10"'),
+        ({**DOCUMENT, "schema": {"version": 1.1}}, "/schema/version", "1.1", 'version: "1.10"'),
+        (
+            {**DOCUMENT, "coercion_rules": {"version": 1.1, "rules": {}}},
+            "/coercion_rules/version",
+            "1.1",
+            "1.10",
+        ),
+        (
+            {"name": "A", "version": "1", "metadata": {"version": 1.1}, "x": 1},
+            "/metadata/version",
+            "1.1",
+            "1.10",
+        ),
+        ({"metadata": A, "versions": {"metadata": 1.1}}, "/versions/metadata", "1.1", "1.10"),
+        ({"metadata": A, "versions": {"metadata": "2"}}, "/versions/metadata", "#/metadata/version", "agree"),
+        ({"schema": SCHEMA, "versions": {"schema": "2"}}, "/versions/schema", "#/schema/version", "agree"),
+        ({"metadata": A, "versions": 3}, "/versions", "a number", "key: value"),
+        ({**A, "status": "live"}, "/status", '"live"', "proposed, draft, active, deprecated, retired"),
+        ({**DOCUMENT, "status": "live"}, "/status", '"live"', "proposed, draft, active, deprecated, retired"),
+        ({**DOCUMENT, "name": "x" * 256}, "/name", "256 characters, at most 255", "shorten"),
+        ({**DOCUMENT, "name": "  "}, "/name", "empty", "fill"),
+        ({**DOCUMENT, "owner": "x", "schema": {"type": "objekt"}}, "/schema/type", "objekt", "object"),
+        ({**DOCUMENT, "schema": True}, "/schema", "a boolean, expected object", "type"),
+        ({"metadata": A, "schema": "public"}, "/schema", "text, expected object", "type"),
+        ({**DOCUMENT, "schema": {"$schema": "http://x.example/s"}}, "/schema/$schema", "dialect", "2020-12"),
+        ({"schema": {}, "json_schema": SCHEMA, "metadata": A}, "/json_schema", "#/schema", "agree"),
+        ({**DOCUMENT, "pulls_from": [{"name": "x", "app": 1}]}, "/pulls_from/0/app", "'app'", "metadata"),
+        ({**DOCUMENT, "pulls_from": [{"description": "x"}]}, "/pulls_from/0", "no name", "name"),
+        ({**DOCUMENT, "pulls_from": [7]}, "/pulls_from/0", "a number, expected string or object", "type"),
+        ({**DOCUMENT, "team_access": {"admin": []}}, "/team_access/admin", "'admin'", "spelling"),
+        ({**DOCUMENT, "team_access": {"Read": [], "read": []}}, "/team_access/Read", "'Read'", "spelling"),
+        ({**A, "pulls_from": [7]}, "/pulls_from/0", "a number is not a name", "text"),
+        ({**A, "pulls_from": 7}, "/pulls_from", "not a list", "[name"),
+        ({**A, "pulls_from": [{"id": 1, "title": "x"}]}, "/pulls_from/0", "no name", "{name"),
+        ({**A, "pulls_from": [{"app": 1}]}, "/pulls_from/0", "no name", "{name"),
+        ({**A, "lineage": "x"}, "/lineage", "text, not a mapping", "key: value"),
+        ({**A, "domains": ["x", "y"]}, "/domains", "2 domains", "keep one"),
+        ({**A, "bu_sme": [{"name": "x", "role": "y"}]}, "/bu_sme/0/role", '"y"', "move"),
+        (
+            {**A, "governance_rules": {"access_control": {"admin": ["x"]}}},
+            "/governance_rules/access_control/admin",
+            "unknown permission",
+            "read and write",
+        ),
+        (
+            {**A, "governance_rules": {"access_control": "restricted"}},
+            "/governance_rules/access_control",
+            "does not say who",
+            "read:",
+        ),
+        ({**A, "governance_rules": []}, "/governance_rules", "a list", "key: value"),
+        ({**A, "ownership": "ops"}, "/ownership", "text", "key: value"),
+        ({**A, "owner": "x", "ownership": {"owner": "y"}}, "/ownership/owner", "f.yaml#/owner", "agree"),
+        (
+            {**A, "pulls_from": ["x"], "lineage": {"pulls_from": ["y"]}},
+            "/pulls_from",
+            "#/lineage/pulls_from",
+            "",
+        ),
+        ({"metadata": A, "coercion_rules": []}, "/coercion_rules", "a list", "key: value"),
+        ({"metadata": A, "coercion_rules": {"rules": []}}, "/coercion_rules/rules", "a list", "type"),
+        ({"metadata": [], "schema": SCHEMA}, "/metadata", "a list", "key: value"),
+        ({**A, "type": "a\0b"}, "/type", "NUL", "remove"),
+        ({**A, "a\0b": 1}, "/a\0b", "NUL", "remove"),
+        ({**A, "type": "\ud800"}, "/type", "surrogate", "whole"),
+        ({**A, "type": float("nan")}, "/type", "nan", "null"),
+        ({**A, "type": {1: 2}}, "/type", "the key 1", "quote"),
+        ({**A, "type": b"x"}, "/type", "bytes", "text"),
+    ],
+)
+def test_refused(content: Any, pointer: str, reason: str, remedy: str) -> None:
+    found = refusal(content, pointer)
+    assert reason in found.reason
+    assert remedy in found.remedy
+
+
+def test_disagreement_inside_one_contract_file() -> None:
+    found = refusal(
+        {"metadata": {**A, "governance_rules": {"a": 1}}, "governance_rules": {"a": 2}}, "/governance_rules/a"
+    )
+    assert "f.yaml#/metadata/governance_rules/a says 1" in found.reason
+    kept = refusal({"metadata": {**A, "serve": 1}, "serve": 2}, "/metadata/serve")
+    assert "f.yaml#/serve" in kept.reason
+
+
+def test_inline_rule_must_agree_with_the_rule_set() -> None:
+    schema = {"title": "A", "version": "1", "properties": {"id": {"coercion": "x"}}}
+    agreed = normalise(
+        raw({"schema": schema, "coercion_rules": {"rules": {"id": "x", "b": "y"}, "version": "2"}})
+    )
+    assert agreed.content["coercion_rules"] == {"rules": {"id": "x", "b": "y"}, "version": "2"}
+    found = refusal(
+        {"schema": schema, "coercion_rules": {"rules": {"id": "y"}}}, "/schema/properties/id/coercion"
+    )
+    assert "f.yaml#/coercion_rules/rules/id" in found.reason
+
+
+def test_all_refusals_at_once_with_the_contract() -> None:
+    found = refusals({**DOCUMENT, "status": "x", "domain": 3, "pulls_from": [{}], "schema": {"type": 1}})
+    assert {refusal.pointer for refusal in found} == {"/status", "/domain", "/pulls_from/0", "/schema/type"}
+    assert {refusal.contract for refusal in found} == {"A@1"}
+
+
+def test_deep_nesting() -> None:
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    (found,) = refusals({**A, "type": deep})
+    assert "100 levels" in found.reason
+
+
+@pytest.mark.parametrize("depth", [98, 99, 100])
+def test_nesting_up_to_the_limit(depth: int) -> None:
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = [deep]
+    content = {**DOCUMENT, "metadata": {"deep": deep}}
+    if depth == 98:
+        assert normalise(raw(content)).content == content
+    else:
+        assert "100 levels" in refusals(content)[0].reason
+
+
+# ---------------------------------------------------------------------------------------------------- merge
+
+
+def document(source: str, **content: Any) -> Document:
+    return normalise(Raw({"name": "A", "version": "1", **content}, Place(source, "")))
+
+
+def test_merge_complements() -> None:
+    a = document(
+        "a",
+        schema={"title": "A"},
+        pulls_from=["x", {"name": "y", "system_type": "api"}],
+        metadata={"k": {"one": 1}},
+        domain="d",
+        team_access={"read": ["t"]},
+        business_owners=["o"],
+    )
+    b = document(
+        "b",
+        schema={"title": "A", "version": "2"},
+        pulls_from=["y", {"name": "x", "description": "X"}],
+        metadata={"k": {"two": 2}},
+        domain={"name": "d", "parent_domain": "p"},
+        team_access={"write": ["u"]},
+        business_owners=[{"name": "o", "role": "business_owner"}],
+        status="draft",
+    )
+    merged = merge(a, b)
+    assert merged.content == {
+        "name": "A",
+        "version": "1",
+        "schema": {"title": "A", "version": "2"},
+        "pulls_from": [{"name": "x", "description": "X"}, {"name": "y", "system_type": "api"}],
+        "metadata": {"k": {"one": 1, "two": 2}},
+        "domain": {"name": "d", "parent_domain": "p"},
+        "team_access": {"read": ["t"], "write": ["u"]},
+        "business_owners": [{"name": "o", "role": "business_owner"}],
+        "status": "draft",
+    }
+    assert merged.place("/metadata/k/two") == Place("b", "/metadata/k/two")
+    assert merged.place("/metadata/k/one") == Place("a", "/metadata/k/one")
+    assert merged.place("/status") == Place("b", "/status")
+    assert merged.place("/schema/version") == Place("b", "/schema/version")
+    assert merged.place("/pulls_from/0/description") == Place("b", "/pulls_from/1/description")
+
+
+@pytest.mark.parametrize(
+    ("key", "x", "y", "pointer"),
+    [
+        ("version", "1", "2", "/version"),
+        ("status", "active", "draft", "/status"),
+        ("is_data_feed", True, False, "/is_data_feed"),
+        ("schema", {"title": "A"}, {"title": "B"}, "/schema"),
+        ("schema", {"version": "1"}, {"version": "2"}, "/schema/version"),
+        ("coercion_rules", {"rules": {"a": "x"}}, {"rules": {"b": "x"}}, "/coercion_rules"),
+        ("coercion_rules", {"rules": {}}, None, "/coercion_rules"),
+        ("pulls_from", ["x"], ["x", "y"], "/pulls_from"),
+        ("pulls_from", ["x"], None, "/pulls_from"),
+        ("business_owners", ["x"], [{"name": "x", "role": "support_lead"}], "/business_owners"),
+        (
+            "pulls_from",
+            [{"name": "x", "system_type": "a"}],
+            [{"name": "x", "system_type": "b"}],
+            "/pulls_from/0/system_type",
+        ),
+        ("team_access", {"read": ["x"]}, {"read": ["y"]}, "/team_access/read"),
+        ("metadata", {"k": [1]}, {"k": [True]}, "/metadata/k"),
+        ("metadata", {"k": {"l": 1}}, {"k": {"l": 2}}, "/metadata/k/l"),
+        (
+            "domain",
+            {"name": "d", "parent_domain": "p"},
+            {"name": "d", "parent_domain": "q"},
+            "/domain/parent_domain",
+        ),
+        ("data_feed", "x", "y", "/data_feed"),
+        ("governance_rules", None, {}, "/governance_rules"),
+    ],
+)
+def test_merge_disagrees(key: str, x: Any, y: Any, pointer: str) -> None:
+    for left, right in [(x, y), (y, x)]:
+        with pytest.raises(DocumentRefused) as refused:
+            merge(document("a", **{key: left}), document("b", **{key: right}))
+        (found,) = refused.value.refusals
+        assert (found.source, found.pointer, found.contract) == (
+            "a",
+            pointer,
+            f"A@{left if key == 'version' else 1}",
+        )
+        assert f"b#{pointer}" in found.reason
+        assert "agree" in found.remedy
+
+
+# ----------------------------------------------------------------------------------------------- properties
+
+NAMES = st.sampled_from(["a", "b", " c ", "", "d" * 256])
+WORDS = st.sampled_from(
+    [
+        "name",
+        "title",
+        "version",
+        "status",
+        "description",
+        "is_data_feed",
+        "data_feed",
+        "data_feed_association",
+        "domain",
+        "domains",
+        "schema",
+        "json_schema",
+        "coercion_rules",
+        "validation_rules",
+        "governance_rules",
+        "metadata",
+        "ownership",
+        "lineage",
+        "roles",
+        "pulls_from",
+        "pushes_to",
+        "system_sources",
+        "business_owners",
+        "bu_sme",
+        "support_lead",
+        "team_access",
+        "access_control",
+        "read",
+        "write",
+        "level",
+        "dependencies",
+        "created_by",
+        "owner",
+        "team",
+        "versions",
+        "rules",
+        "properties",
+        "type",
+        "coercion",
+        "validations",
+        "$schema",
+        "id",
+        "role",
+        "feed_type",
+        "contract_name",
+        "api_version",
+        "parent_domain",
+        "additional_info",
+        "connection_info",
+        "~/",
+    ]
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | NAMES
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6),
+    max_leaves=25,
+)
+IDENTIFIED = st.dictionaries(WORDS, JSON, max_size=8).map(
+    lambda extra: {"title": "A", "version": "1", **extra}
+)
+IN_CONTRACT_FILE = st.builds(
+    lambda metadata, beside: {"metadata": metadata, **beside},
+    IDENTIFIED,
+    st.dictionaries(WORDS, JSON, max_size=4),
+)
+
+
+@given(JSON | IDENTIFIED | IN_CONTRACT_FILE)
+def test_normalise_refuses_or_is_stable(content: Any) -> None:
+    try:
+        first = normalise(raw(content))
+    except DocumentRefused as refused:
+        assert all(refusal.source == "f.yaml" and refusal.remedy for refusal in refused.refusals)
+        return
+    assert normalise(raw(first.content)).content == first.content
+
+
+PLAIN_NAMES = st.sampled_from(["a", "b"])
+ITEMS = PLAIN_NAMES | st.fixed_dictionaries(
+    {"name": PLAIN_NAMES}, optional={"description": st.sampled_from(["x", None]), "is_active": st.just(True)}
+)
+RELATIONS = st.none() | st.lists(ITEMS, max_size=3)
+MAPPINGS = st.recursive(
+    st.sampled_from([1, True, "x", [1]]),
+    lambda inner: st.dictionaries(PLAIN_NAMES, inner, max_size=2),
+    max_leaves=4,
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {"name": st.just("A"), "version": st.just("1")},
+    optional={
+        "status": st.sampled_from(["active", "draft"]),
+        "schema": st.fixed_dictionaries({"title": PLAIN_NAMES}, optional={"version": PLAIN_NAMES}),
+        "coercion_rules": st.none()
+        | st.fixed_dictionaries({"rules": st.just({})}, optional={"version": st.none() | PLAIN_NAMES}),
+        "metadata": st.none() | st.dictionaries(PLAIN_NAMES, MAPPINGS, max_size=2),
+        "pulls_from": RELATIONS,
+        "business_owners": RELATIONS,
+        "dependencies": RELATIONS,
+        "team_access": st.none() | st.dictionaries(st.sampled_from(["read", "write"]), RELATIONS, max_size=2),
+        "domain": st.none() | ITEMS,
+        "data_feed": ITEMS,
+    },
+).map(lambda content: normalise(raw(content)))
+
+
+def merged(*documents: Document) -> dict[str, Any] | None:
+    """The content of all documents merged from the left, None where they disagree."""
+    try:
+        result = documents[0]
+        for document in documents[1:]:
+            result = merge(result, document)
+    except DocumentRefused:
+        return None
+    return result.content
+
+
+def same(x: Any, y: Any) -> bool:
+    """Equal as JSON: keys in any order, but True is not 1."""
+    return x == y and repr(sorted(map(repr, paths(x)))) == repr(sorted(map(repr, paths(y))))
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_merge_commutes(a: Document, b: Document) -> None:
+    assert same(merged(a, b), merged(b, a))
+
+
+@given(DOCUMENTS, DOCUMENTS, DOCUMENTS)
+def test_merge_associates(a: Document, b: Document, c: Document) -> None:
+    try:
+        right = merged(a, merge(b, c))
+    except DocumentRefused:
+        right = None
+    assert same(merged(a, b, c), right)
+
+
+@given(DOCUMENTS)
+def test_merge_is_idempotent(a: Document) -> None:
+    assert same(merged(a, a), a.content)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_merge_keeps_all_of_both(a: Document, b: Document) -> None:
+    content = merged(a, b)
+    if content is not None:
+        assert a.content.keys() | b.content.keys() == content.keys()
+        assert merged(Document(content, {"": Place("c", "")}), a) == content
