@@ -139,23 +139,25 @@ BEGIN ATOMIC
     FROM (
         SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
             generate_subscripts(documents, 1) AS place
-    ) AS d
-    LEFT JOIN data_contracts AS c ON c.id = contract_id,
+    ) AS d,
         coalesce(
             item_name(document -> 'data_feed'),
-            (SELECT f.name FROM data_feeds AS f WHERE f.id = c.data_feed_id),
-            document ->> 'name') AS feed
-    WHERE feed IN (
-        SELECT item_name(item) FROM list_items(document -> 'dependencies') AS item
-        UNION ALL
-        SELECT f.name FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
-        WHERE l.data_contract_id = c.id AND NOT document ? 'dependencies'
-    )
+            CASE WHEN contract_id IS NULL THEN document ->> 'name' ELSE (
+                SELECT f.name FROM data_contracts AS c JOIN data_feeds AS f ON f.id = c.data_feed_id
+                WHERE c.id = contract_id) END) AS feed
+    WHERE CASE
+        WHEN document ? 'dependencies' THEN document -> 'dependencies' ? feed
+            OR document -> 'dependencies' @> jsonb_build_array(jsonb_build_object('name', feed))
+        WHEN contract_id IS NOT NULL THEN feed IN (
+            SELECT f.name FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
+            WHERE l.data_contract_id = contract_id)
+    END
     UNION ALL
     SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
         'Name each feed once.'
     FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
         list_items(document -> 'dependencies') AS item
+    WHERE document @? '$.dependencies[*].dependency_type'
     GROUP BY d.place, item_name(item)
     HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
 END;
@@ -559,12 +561,6 @@ BEGIN
     deleted := (cleared ->> 'ownership')::bigint;
     RETURN NEXT;
 
-    -- A dependency on the feed that the contract now moves to can only be one that the document gives up.
-    DELETE FROM data_feed_dependencies AS l
-    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed) AS d
-    JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
-    WHERE existed AND l.data_contract_id = d.id AND l.dependency_feed_id = f.id;
-
     UPDATE data_contracts AS c SET
         status = coalesce(document ->> 'status', c.status),
         coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
@@ -650,24 +646,13 @@ BEGIN
             list_items(document -> 'pulls_from') AS item
             JOIN systems AS e ON e.name = item_name(item)
     ),
-    removed AS (
-        DELETE FROM data_contract_system_pulls AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        WHERE document ? 'pulls_from' AND l.data_contract_id = d.id AND NOT EXISTS (
-            SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
-            WHERE e.id = l.system_id AND e.name = item_name(item))
-        RETURNING 1
-    ),
     added AS (
         INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
         SELECT said.data_contract_id, said.system_id FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_contract_system_pulls', n.added, 0::bigint, n.said - n.added, n.removed
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM removed) AS removed
-    ) AS n;
+    SELECT 'data_contract_system_pulls', n.added, 0::bigint, n.said - n.added, 0::bigint
+    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
 
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -676,24 +661,13 @@ BEGIN
             list_items(document -> 'pushes_to') AS item
             JOIN systems AS e ON e.name = item_name(item)
     ),
-    removed AS (
-        DELETE FROM data_contract_system_pushes AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        WHERE document ? 'pushes_to' AND l.data_contract_id = d.id AND NOT EXISTS (
-            SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
-            WHERE e.id = l.system_id AND e.name = item_name(item))
-        RETURNING 1
-    ),
     added AS (
         INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
         SELECT said.data_contract_id, said.system_id FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_contract_system_pushes', n.added, 0::bigint, n.said - n.added, n.removed
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM removed) AS removed
-    ) AS n;
+    SELECT 'data_contract_system_pushes', n.added, 0::bigint, n.said - n.added, 0::bigint
+    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
 
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -702,24 +676,13 @@ BEGIN
             list_items(document -> 'system_sources') AS item
             JOIN systems AS e ON e.name = item_name(item)
     ),
-    removed AS (
-        DELETE FROM data_contract_system_sources AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        WHERE document ? 'system_sources' AND l.data_contract_id = d.id AND NOT EXISTS (
-            SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
-            WHERE e.id = l.system_id AND e.name = item_name(item))
-        RETURNING 1
-    ),
     added AS (
         INSERT INTO data_contract_system_sources (data_contract_id, system_id)
         SELECT said.data_contract_id, said.system_id FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_contract_system_sources', n.added, 0::bigint, n.said - n.added, n.removed
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM removed) AS removed
-    ) AS n;
+    SELECT 'data_contract_system_sources', n.added, 0::bigint, n.said - n.added, 0::bigint
+    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
 
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -728,25 +691,13 @@ BEGIN
             list_items(document -> 'business_owners') AS item
             JOIN business_owners AS e ON e.name = item_name(item)
     ),
-    removed AS (
-        DELETE FROM data_contract_business_owners AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        WHERE document ? 'business_owners' AND l.data_contract_id = d.id AND NOT EXISTS (
-            SELECT FROM business_owners AS e, list_items(document -> 'business_owners') AS item
-            WHERE e.id = l.business_owner_id AND e.name = item_name(item)
-                AND l.role = coalesce(item ->> 'role', 'business_owner'))
-        RETURNING 1
-    ),
     added AS (
         INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
         SELECT said.data_contract_id, said.business_owner_id, said.role FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_contract_business_owners', n.added, 0::bigint, n.said - n.added, n.removed
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM removed) AS removed
-    ) AS n;
+    SELECT 'data_contract_business_owners', n.added, 0::bigint, n.said - n.added, 0::bigint
+    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
 
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -755,27 +706,13 @@ BEGIN
             unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
             JOIN teams AS e ON e.name = item_name(item)
     ),
-    removed AS (
-        DELETE FROM data_contract_team_access AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        -- A permission that the document does not speak of stays as it is.
-        WHERE l.data_contract_id = d.id
-            AND (document -> 'team_access' ? l.permission OR jsonb_typeof(document -> 'team_access') = 'null')
-            AND NOT EXISTS (
-                SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
-                WHERE e.id = l.team_id AND e.name = item_name(item))
-        RETURNING 1
-    ),
     added AS (
         INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
         SELECT said.data_contract_id, said.team_id, said.permission FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_contract_team_access', n.added, 0::bigint, n.said - n.added, n.removed
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM removed) AS removed
-    ) AS n;
+    SELECT 'data_contract_team_access', n.added, 0::bigint, n.said - n.added, 0::bigint
+    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
 
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -785,14 +722,6 @@ BEGIN
         JOIN data_contracts AS c ON c.id = d.id,
             list_items(document -> 'dependencies') AS item
             JOIN data_feeds AS e ON e.name = item_name(item)
-    ),
-    removed AS (
-        DELETE FROM data_feed_dependencies AS l
-        USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        WHERE document ? 'dependencies' AND l.data_contract_id = d.id AND NOT EXISTS (
-            SELECT FROM data_feeds AS e, list_items(document -> 'dependencies') AS item
-            WHERE e.id = l.dependency_feed_id AND e.name = item_name(item))
-        RETURNING 1
     ),
     changed AS (
         UPDATE data_feed_dependencies AS l SET dependency_type = said.dependency_type FROM said
@@ -805,17 +734,99 @@ BEGIN
         SELECT said.data_contract_id, said.data_feed_id, said.dependency_feed_id, said.dependency_type FROM said
         ON CONFLICT DO NOTHING RETURNING 1
     )
-    SELECT 'data_feed_dependencies', n.added, n.changed, n.said - n.added - n.changed, n.removed
+    SELECT 'data_feed_dependencies', n.added, n.changed, n.said - n.added - n.changed, 0::bigint
     FROM (
         SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM changed) AS changed, (SELECT count(*) FROM removed) AS removed
+            (SELECT count(*) FROM changed) AS changed
     ) AS n;
 END
 $$;
 
 COMMENT ON FUNCTION load_relations(jsonb[]) IS
-    'Step 4 of the Migration Path: links the contracts of the documents to systems, owners, teams and feeds, and '
-    'removes the links that a document no longer names.';
+    'Step 4 of the Migration Path: links the contracts of the documents to systems, owners, teams and feeds.';
+
+CREATE FUNCTION remove_relations(documents jsonb[])
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    contract_ids uuid[];
+BEGIN
+    SELECT array_agg(c.id ORDER BY place) INTO contract_ids
+    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
+    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
+    inserted := 0;
+    updated := 0;
+    unchanged := 0;
+
+    DELETE FROM data_contract_system_pulls AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    WHERE document ? 'pulls_from' AND l.data_contract_id = d.id AND NOT EXISTS (
+        SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
+        WHERE e.id = l.system_id AND e.name = item_name(item));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_contract_system_pulls';
+    RETURN NEXT;
+
+    DELETE FROM data_contract_system_pushes AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    WHERE document ? 'pushes_to' AND l.data_contract_id = d.id AND NOT EXISTS (
+        SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
+        WHERE e.id = l.system_id AND e.name = item_name(item));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_contract_system_pushes';
+    RETURN NEXT;
+
+    DELETE FROM data_contract_system_sources AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    WHERE document ? 'system_sources' AND l.data_contract_id = d.id AND NOT EXISTS (
+        SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
+        WHERE e.id = l.system_id AND e.name = item_name(item));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_contract_system_sources';
+    RETURN NEXT;
+
+    DELETE FROM data_contract_business_owners AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    WHERE document ? 'business_owners' AND l.data_contract_id = d.id AND NOT EXISTS (
+        SELECT FROM business_owners AS e, list_items(document -> 'business_owners') AS item
+        WHERE e.id = l.business_owner_id AND e.name = item_name(item)
+            AND l.role = coalesce(item ->> 'role', 'business_owner'));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_contract_business_owners';
+    RETURN NEXT;
+
+    DELETE FROM data_contract_team_access AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    -- A permission that the document does not speak of stays as it is.
+    WHERE l.data_contract_id = d.id
+        AND (document -> 'team_access' ? l.permission OR jsonb_typeof(document -> 'team_access') = 'null')
+        AND NOT EXISTS (
+            SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
+            WHERE e.id = l.team_id AND e.name = item_name(item));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_contract_team_access';
+    RETURN NEXT;
+
+    DELETE FROM data_feed_dependencies AS l
+    USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    WHERE document ? 'dependencies' AND l.data_contract_id = d.id AND NOT EXISTS (
+        SELECT FROM data_feeds AS e, list_items(document -> 'dependencies') AS item
+        WHERE e.id = l.dependency_feed_id AND e.name = item_name(item));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    table_name := 'data_feed_dependencies';
+    RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION remove_relations(jsonb[]) IS
+    'Before the four steps: removes the links of existing contracts that their documents no longer name.';
 
 CREATE FUNCTION load_documents(documents jsonb[], shape_checked boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql
@@ -833,7 +844,10 @@ DECLARE
     changes jsonb[];
     refused jsonb;
     accepted jsonb[];
+    added jsonb[];
+    changed_only jsonb[];
     written jsonb[];
+    steps jsonb := '[]';
     tables jsonb;
     counts jsonb;
 BEGIN
@@ -856,17 +870,19 @@ BEGIN
         ORDER BY r.place, r.pointer), '[]')
     INTO refused FROM refusals(documents, contract_ids, changes, shape_checked) AS r;
 
-    -- A new contract that names no feed serves the one of its own name.
+    -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
+    -- written.
     SELECT array_agg(document ORDER BY place),
-        array_agg(CASE WHEN contract_id IS NULL THEN document ELSE (
+        array_agg(document ORDER BY place) FILTER (WHERE contract_id IS NULL),
+        array_agg((
             SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
-            WHERE key IN ('name', 'version') OR changed ? key) END
-            ORDER BY place) FILTER (WHERE contract_id IS NULL OR changed <> '[]'),
+            WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
         jsonb_build_object(
             'inserted', count(*) FILTER (WHERE contract_id IS NULL),
             'updated', count(*) FILTER (WHERE changed <> '[]'),
-            'unchanged', count(*) FILTER (WHERE changed = '[]'))
-    INTO accepted, written, counts
+            'unchanged', count(*) FILTER (WHERE changed = '[]'),
+            'refused', cardinality(documents) - count(*))
+    INTO accepted, added, changed_only, counts
     FROM (
         SELECT place, contract_id, changed, CASE
             WHEN contract_id IS NULL AND NOT document ? 'data_feed'
@@ -881,14 +897,48 @@ BEGIN
             SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
     ) AS d;
 
-    SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') INTO tables
-    FROM load_entities(accepted) AS step;
-    tables := tables || (
-        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_data_feeds(accepted) AS step);
-    tables := tables || (
-        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_contracts(written) AS step);
-    tables := tables || (
-        SELECT jsonb_object_agg(step.table_name, to_jsonb(step) - 'table_name') FROM load_relations(written) AS step);
+    written := added || changed_only;
+    IF changed_only IS NOT NULL THEN
+        steps := steps || (SELECT jsonb_agg(step) FROM remove_relations(changed_only) AS step);
+    END IF;
+    steps := steps || (SELECT jsonb_agg(step) FROM load_entities(accepted) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_data_feeds(accepted) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(written) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(written) AS step);
+
+    -- What existing contracts say as before.
+    steps := steps || (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
+            WHEN key = 'version' THEN (changed = '[]')::integer
+            WHEN key = 'team_access' THEN
+                jsonb_array_length(coalesce(value -> 'read', '[]')) + jsonb_array_length(coalesce(value -> 'write', '[]'))
+            WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
+            ELSE 1
+        END)), '[]')
+        FROM (
+            SELECT unnest(contents) AS content, unnest(changes) AS changed, generate_subscripts(changes, 1) AS place
+        ) AS d,
+            jsonb_each(content) AS said
+            JOIN (VALUES
+                ('version', 'data_contracts'), ('schema', 'schemas'), ('coercion_rules', 'coercion_rules'),
+                ('validation_rules', 'validation_rules'), ('governance_rules', 'governance_rules'),
+                ('metadata', 'metadata_record'), ('ownership', 'ownership'),
+                ('pulls_from', 'data_contract_system_pulls'), ('pushes_to', 'data_contract_system_pushes'),
+                ('system_sources', 'data_contract_system_sources'),
+                ('business_owners', 'data_contract_business_owners'), ('team_access', 'data_contract_team_access'),
+                ('dependencies', 'data_feed_dependencies')
+            ) AS t (key, table_name) USING (key)
+        WHERE NOT changed ? key AND jsonb_typeof(value) <> 'null'
+            AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1)));
+
+    SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
+    FROM (
+        SELECT step ->> 'table_name' AS table_name,
+            sum((step -> 'inserted')::bigint) AS inserted, sum((step -> 'updated')::bigint) AS updated,
+            sum((step -> 'unchanged')::bigint) AS unchanged, sum((step -> 'deleted')::bigint) AS deleted
+        FROM jsonb_array_elements(steps) AS step
+        GROUP BY 1
+    ) AS t;
     RETURN jsonb_build_object('documents', counts, 'tables', tables, 'refusals', refused);
 END
 $$;
