@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint snapshot clean
 
 demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
@@ -14,6 +14,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+snapshot: .venv/installed-dev
+	$(BIN)/python tests/snapshot.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

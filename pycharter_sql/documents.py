@@ -87,9 +87,9 @@ class Document:
 def normalise(raw: Raw) -> Document:
     """The contract document that ``raw`` describes.
 
-    Reads contract documents themselves, metadata files, contract files (metadata, schema, rules, ownership and
-    governance side by side), component files put together, and JSON Schemas with contract keys beside their
-    own. Legacy metadata is kept whole under ``metadata``; the other keys are derived from it.
+    Reads contract documents themselves, metadata files, contract files (metadata, schema, rules, ownership
+    and governance side by side), component files put together, and JSON Schemas with contract keys beside
+    their own. Legacy metadata is kept whole under ``metadata``; the other keys are derived from it.
 
     Rules written inline in the schema's properties (``coercion``, ``validations``) move to ``coercion_rules``
     and ``validation_rules``; a nested property's rule is filed under its dotted path ("address.city"). Rules
@@ -126,8 +126,8 @@ def merge(a: Document, b: Document) -> Document:
 
     Mappings are joined key by key. Relations (``pulls_from``, ``team_access.read``, ...) must name the same
     things, in any order; the attributes of their items are joined. A schema and a set of rules are equal or
-    disagree as a whole, apart from their version, which one of the two may leave out. Associative, idempotent,
-    and commutative but for ``origins``, where ``a`` leads.
+    disagree as a whole, apart from their version, which one of the two may leave out. Associative,
+    idempotent, and commutative but for ``origins``, where ``a`` leads.
 
     Raises DocumentRefused where they disagree; each refusal names both places.
     """
@@ -139,6 +139,11 @@ def merge(a: Document, b: Document) -> Document:
         label = _label(a.content)
         raise DocumentRefused([replace(refusal, contract=label) for refusal in merger.refusals])
     return Document(content, merger.origins)
+
+
+def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same contract document, its keys in the order of contract-document.schema.json: for people."""
+    return {key: content[key] for key in _SCHEMA["properties"] if key in content}
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -188,8 +193,8 @@ _UNREAD_SHAPES = {
     "apiVersion": "an Open Data Contract Standard document (apiVersion, kind)",
 }
 
-# The vocabulary of JSON Schema, drafts 4 to 2020-12 (and `version`, which PyCharter adds): in a file that is a
-# JSON Schema as a whole, these and x-... are the schema's, all other keys the contract's.
+# The vocabulary of JSON Schema, drafts 4 to 2020-12 (and `version`, which PyCharter adds): in a file that is
+# a JSON Schema as a whole, these and x-... are the schema's, all other keys the contract's.
 # fmt: off
 _SCHEMA_WORDS = frozenset({
     "$schema", "$id", "id", "$ref", "$defs", "definitions", "$anchor", "$dynamicRef", "$dynamicAnchor",
@@ -225,7 +230,7 @@ _ITEM_ATTRIBUTES = {
 
 @dataclass(frozen=True, slots=True)
 class _Alias:
-    """``path`` in legacy metadata holds the contract document's ``key``; ``read`` gives its canonical form."""
+    """``path`` in legacy metadata holds the contract document's ``key``; ``read`` makes it canonical."""
 
     key: str
     path: tuple[str, ...]
@@ -737,7 +742,7 @@ def _keep_metadata(
 
 
 def _is_storable(value: Any) -> bool:
-    """Whether ``_unstorable`` has surely nothing to say. Several times as fast, and every document passes here."""
+    """Whether ``_unstorable`` has surely nothing to say. Several times as fast, and for every document."""
     strings: list[str] = []
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -826,7 +831,7 @@ _DIALECTS = (
 
 @cache
 def _dialect(uri: str) -> jsonschema_rs.Validator:
-    """The meta-schema of a dialect, compiled. Only for the known ones: others would be asked of the network."""
+    """The meta-schema of a known dialect, compiled; others would be asked of the network."""
     return jsonschema_rs.validator_for({"$schema": uri, "$ref": uri})
 
 
@@ -1001,7 +1006,8 @@ class _Merger:
                         origins[at + _step(attribute)] = side.place(f"{pointer}/{position}{_step(attribute)}")
                     elif not _same(merged[attribute], value):
                         first = origins[at + _step(attribute)]
-                        reason = f"says {_show(merged[attribute])}, but {place.child(_step(attribute))} says {_show(value)}"
+                        other = place.child(_step(attribute))
+                        reason = f"says {_show(merged[attribute])}, but {other} says {_show(value)}"
                         self.refusals.append(Refusal(first.source, first.pointer, reason, _MAKE_AGREE))
             result.append(_collapsed(merged))
         self.origins = {

@@ -342,7 +342,7 @@ def _explained(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(directory: Path, *, wait: bool = True) -> Iterator[int]:
-    """Hold flock(2) on a directory; children that inherit the descriptor keep it. BlockingIOError if taken."""
+    """Hold flock(2) on a directory; children that inherit it keep it. BlockingIOError if it is taken."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,3 +44,15 @@ class DocumentRefused(CatalogueError):
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
         self.refusals = tuple(refusals)
+
+
+class CatalogueMissing(CatalogueError):
+    """The schema does not hold the catalogue, or one older than this code."""
+
+
+class ContractNotFound(CatalogueError):
+    """There is no contract, or no version of it, as asked for."""
+
+
+class NoActiveVersion(ContractNotFound):
+    """The contract has versions, but none that is active; the message names the latest and its status."""

@@ -30,17 +30,21 @@ _COMPONENT = re.compile(
 _MAX_ALIASED = 1_000_000
 
 
-def read(paths: Iterable[str | Path]) -> Iterator[Raw | Refusal]:
+def read(
+    paths: Iterable[str | Path], *, on_bytes: Callable[[int], object] = lambda count: None
+) -> Iterator[Raw | Refusal]:
     """The documents in files, and in all .yaml, .yml, .json, .ndjson and .jsonl files below directories.
 
-    Directories are walked in sorted order, hidden entries and linked directories skipped. A YAML file may hold
-    several documents, NDJSON holds one a line and is never held whole; a list is read as its items. Files of one
-    directory that share a stem (``<stem>_metadata``, ``<stem>_schema``, ``<stem>_coercion_rules``,
+    Directories are walked in sorted order, hidden entries and linked directories skipped. A YAML file may
+    hold several documents, NDJSON holds one a line and is never held whole; a list is read as its items.
+    Files of one directory that share a stem (``<stem>_metadata``, ``<stem>_schema``, ``<stem>_coercion_rules``,
     ``<stem>_validation_rules``, ``<stem>_governance_rules``, ``<stem>_ownership``) make one document.
 
     Unquoted YAML dates become ISO 8601 text. Nothing is dropped or rounded without a word: whatever cannot be
     read exactly (duplicate keys, numbers too long for a double, NaN, tags, ...) is yielded as a Refusal, with
     line and column where the parser knows them. Never raises for what a file holds.
+
+    ``on_bytes`` is told how many bytes were read, as they are read; ``size`` gives their sum beforehand.
     """
     units: dict[Path | tuple[Path, str], dict[Path, str | None]] = {}
     for entry in _files(paths):
@@ -54,10 +58,17 @@ def read(paths: Iterable[str | Path]) -> Iterator[Raw | Refusal]:
             units.setdefault(entry, {})[entry] = None
     for unit, files in units.items():
         if isinstance(unit, Path):
-            for found in _documents(unit):
+            for found in _documents(unit, on_bytes):
                 yield from _listed(found)
         else:
-            yield from _components({path: component for path, component in files.items() if component})
+            parts = {path: component for path, component in files.items() if component}
+            yield from _components(parts, on_bytes)
+
+
+def size(paths: Iterable[str | Path]) -> int:
+    """The bytes that ``read`` will read."""
+    files = (path for path in _files(paths) if isinstance(path, Path))
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[Path | Refusal]:
@@ -91,13 +102,13 @@ def _walk(directory: Path) -> Iterator[Path | Refusal]:
         yield _unreadable(Path(str(error.filename)), error)
 
 
-def _components(files: dict[Path, str]) -> Iterator[Raw | Refusal]:
+def _components(files: dict[Path, str], on_bytes: Callable[[int], object]) -> Iterator[Raw | Refusal]:
     """Component files as one document; if one of them cannot be read there is none, only refusals."""
     content: dict[str, Any] = {}
     parts: dict[str, Place] = {}
     refused = False
     for path, component in files.items():
-        documents = list(_documents(path))
+        documents = list(_documents(path, on_bytes))
         for found in documents:
             if isinstance(found, Refusal):
                 refused = True
@@ -134,18 +145,16 @@ def _listed(found: Raw | Refusal) -> Iterator[Raw | Refusal]:
             yield Raw(item, found.place.child(f"/{index}"))
 
 
-def _documents(path: Path) -> Iterator[Raw | Refusal]:
+def _documents(path: Path, on_bytes: Callable[[int], object]) -> Iterator[Raw | Refusal]:
     """Every document of one file, lists not yet taken apart."""
     suffix = path.suffix.lower()
-    read_file: Callable[[Path], Iterator[Raw | Refusal]] = (
-        _ndjson if suffix in _NDJSON else _json if suffix in _JSON else _yaml
-    )
+    read_file = _ndjson if suffix in _NDJSON else _json if suffix in _JSON else _yaml
     if path.exists() and not path.is_file():
         yield Refusal(str(path), "", "not a regular file", "copy its content to a file")
         return
     found = False
     try:
-        for document in read_file(path):
+        for document in read_file(path, on_bytes):
             found = True
             yield document
     except OSError as error:
@@ -188,15 +197,18 @@ class _Malformed(Exception):
 # JSON
 
 
-def _json(path: Path) -> Iterator[Raw | Refusal]:
-    text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+def _json(path: Path, on_bytes: Callable[[int], object]) -> Iterator[Raw | Refusal]:
+    content = path.read_bytes()
+    on_bytes(len(content))
+    text = content.removeprefix(b"\xef\xbb\xbf")
     if text.strip():
         yield _json_document(text, str(path))
 
 
-def _ndjson(path: Path) -> Iterator[Raw | Refusal]:
+def _ndjson(path: Path, on_bytes: Callable[[int], object]) -> Iterator[Raw | Refusal]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
+            on_bytes(len(line))
             text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
             if text:
                 yield _json_document(text, f"{path}:{number}")
@@ -286,7 +298,8 @@ _PARSED_TAGS = tuple(_TAG + name for name in ("bool", "int", "float", "timestamp
 _MERGE_KEY = object()
 
 
-def _yaml(path: Path) -> Iterator[Raw | Refusal]:
+def _yaml(path: Path, on_bytes: Callable[[int], object]) -> Iterator[Raw | Refusal]:
+    on_bytes(path.stat().st_size)
     with path.open(encoding="utf-8-sig") as file:
         try:
             yield from _YamlDocuments(file, str(path)).read()
@@ -304,7 +317,7 @@ def _yaml(path: Path) -> Iterator[Raw | Refusal]:
 
 class _YamlDocuments:
     """Values from YAML's events. PyYAML's own composer crashes on deep nesting, keeps the last of duplicate
-    keys, and has no measure of what aliases expand to; its parser and its scalar types are used as they are."""
+    keys, and has no measure of what aliases expand to; its parser and scalar types are used as they are."""
 
     def __init__(self, file: IO[str], source: str) -> None:
         self.loader = _Loader(file)

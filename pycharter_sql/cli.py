@@ -1,0 +1,440 @@
+"""The command ``pycharter-sql``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+import orjson
+import psycopg
+import yaml
+from click.core import ParameterSource
+from tabulate import tabulate
+
+from pycharter_sql import __version__, documents, embedded, loader, migrations, queries, sources
+from pycharter_sql.errors import CatalogueError, Refusal
+
+# Any of these names a server to libpq; without one, and without --dsn, the embedded server is meant.
+LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
+SECONDS_WITHOUT_PROGRESS_BAR = 1.0
+BRIEFLY = 72  # characters of a JSON value in a table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Target:
+    """The catalogue that a command is about."""
+
+    dsn: str | None
+    schema: str
+
+    def resolved(self) -> str:
+        """What libpq connects to: the DSN, "" for the PG* variables, or the embedded server, started."""
+        if self.dsn is not None:
+            return self.dsn
+        if any(os.environ.get(name) for name in LIBPQ_VARIABLES):
+            return ""
+        server = embedded.default_server()
+        server.start()
+        click.echo(f"No server named: using the embedded one at {server.dsn}", err=True)
+        return server.dsn
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection to a catalogue that this code fits; commits at the end unless something was raised."""
+        with migrations.connect(self.resolved()) as connection:
+            migrations.check(connection, schema=self.schema)
+            yield connection
+
+
+class Group(click.Group):
+    """Errors that say what is wrong and what to do end a command with exit code 1, not with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CatalogueError as error:
+            raise click.ClickException(str(error)) from error
+        except psycopg.Error as error:
+            lines = filter(None, [error.diag.message_primary or str(error).strip(), error.diag.message_hint])
+            raise click.ClickException("\n  ".join(lines)) from error
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--dsn",
+    envvar="PYCHARTER_DSN",
+    show_envvar=True,
+    metavar="DSN",
+    help="postgresql:// URL or key=value pairs. Without it libpq's PG* variables hold; without those the "
+    "embedded server is used.",
+)
+@click.option("--schema", default="pycharter", show_default=True, help="The schema that holds the catalogue.")
+@click.version_option(__version__, prog_name="pycharter-sql")
+@click.pass_context
+def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
+    """A catalogue of data contracts in PostgreSQL.
+
+    Exit codes: 0 done, 1 refused, 2 wrong usage.
+    """
+    ctx.obj = Target(dsn, schema)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What goes out
+
+output_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How to write the result.",
+)
+
+
+def _write(rows: Any, format_: str) -> None:
+    """Rows, or one row, as JSON or YAML."""
+    values = json.loads(orjson.dumps(rows, default=str))
+    if format_ == "json":
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    else:
+        click.echo(_yaml(values), nl=False)
+
+
+def _yaml(value: Any) -> str:
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _write_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        cells = [[_brief(value) for value in row.values()] for row in rows]
+        click.echo(tabulate(cells, headers=list(rows[0]), tablefmt="plain", disable_numparse=True))
+
+
+def _brief(value: Any) -> str:
+    """A value in one line of a table: of a mapping its keys, with the number of what is in them."""
+    if isinstance(value, dict):
+        text = ", ".join(
+            f"{key} ({len(inner)})" if isinstance(inner, dict | list) else str(key)
+            for key, inner in value.items()
+        )
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value))
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    else:
+        text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= BRIEFLY else f"{text[: BRIEFLY - 3]}..."
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Migrations
+
+
+@main.command()
+@click.pass_obj
+def migrate(target: Target) -> None:
+    """Install the catalogue, or bring it up to date."""
+    _migrate(target.resolved(), target.schema)
+
+
+def _migrate(dsn: str, schema: str) -> None:
+    applied = migrations.apply(dsn, schema=schema)
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo(f'Nothing to do: schema "{schema}" is up to date.')
+
+
+@main.command()
+@click.option(
+    "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, from the last."
+)
+@click.option("--all", "everything", is_flag=True, help="Roll back every migration.")
+@click.option("--drop-data", is_flag=True, help="Also where that destroys rows.")
+@click.pass_obj
+def rollback(target: Target, count: int, everything: bool, drop_data: bool) -> None:
+    """Roll back the last migration, or more; refused where that would destroy rows."""
+    undone = migrations.rollback(
+        target.resolved(), schema=target.schema, count=None if everything else count, drop_data=drop_data
+    )
+    for name in undone:
+        click.echo(f"rolled back {name}")
+    if not undone:
+        click.echo(f'Nothing to do: no migration is applied in schema "{target.schema}".')
+
+
+@main.command()
+@output_format
+@click.pass_obj
+def status(target: Target, format_: str) -> None:
+    """Show which migrations are applied and which are pending."""
+    rows = [asdict(migration) for migration in migrations.status(target.resolved(), schema=target.schema)]
+    if format_ == "table":
+        _write_table([{"migration": row["id"], "applied at": row["applied_at"] or "pending"} for row in rows])
+    else:
+        _write(rows, format_)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Loading
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--skip-invalid", is_flag=True, help="Load the rest where documents are refused.")
+@click.option("--report", type=click.File("w", lazy=False), metavar="FILE", help="Write the report as JSON.")
+@click.pass_obj
+def load(target: Target, paths: tuple[Path, ...], skip_invalid: bool, report: IO[str] | None) -> None:
+    """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
+
+    All or nothing: a refused document means that nothing is written, unless --skip-invalid is given, and exit
+    code 1 either way. Loading the same again changes nothing.
+    """
+    with target.connection() as connection:
+        result = _load(connection, target.schema, paths, skip_invalid)
+    if report:
+        report.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False) + "\n")
+    _show_report(result)
+    if result.refusals:
+        sys.exit(1)
+
+
+def _load(
+    connection: psycopg.Connection[Any], schema: str, paths: Iterable[Path], skip_invalid: bool
+) -> loader.Report:
+    paths = list(paths)
+    with _progress(lambda: sources.size(paths)) as on_bytes:
+        found = sources.read(paths, on_bytes=on_bytes)
+        try:
+            return loader.load(connection, found, schema=schema, skip_invalid=skip_invalid)
+        except loader.LoadRefused as refused:
+            return refused.report
+
+
+@contextmanager
+def _progress(total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Counts bytes; shows a bar on a terminal once that has taken a while."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    started = time.monotonic()
+    bar = click.progressbar(length=max(total(), 1), label="Loading", file=sys.stderr)
+    shown = False
+
+    def advance(count: int) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - started > SECONDS_WITHOUT_PROGRESS_BAR:
+            shown = True
+            bar.__enter__()
+        if shown:
+            bar.update(count)
+        else:
+            bar.pos += count
+
+    try:
+        yield advance
+    finally:
+        if shown:
+            bar.__exit__(None, None, None)
+
+
+def _show_report(report: loader.Report) -> None:
+    for refusal in report.refusals:
+        click.echo(_refusal(refusal), err=True)
+    read = f"{report.read} document{'' if report.read == 1 else 's'} read"
+    if report.merged:
+        read += f" ({report.merged} merged)"
+    if report.refusals and not report.loaded:
+        click.echo(f"Nothing was written: {read}, {report.refused} refused.")
+        return
+    counts = f"{report.inserted} inserted, {report.updated} updated, {report.unchanged} unchanged"
+    click.echo(f"{read}, {report.refused} refused; contracts: {counts}.")
+    tables = [
+        {"table": name, **asdict(rows)}
+        for name, rows in sorted(report.tables.items())
+        if rows.inserted or rows.updated or rows.deleted
+    ]
+    if tables:
+        _write_table(tables)
+    else:
+        click.echo("Nothing changed.")
+
+
+def _refusal(refusal: Refusal) -> str:
+    return f"refused: {refusal}"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Reading
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version", required=False)
+@output_format
+@click.pass_obj
+def show(target: Target, name: str, version: str | None, format_: str) -> None:
+    """Show one contract version: the one named, or the current one (the highest active)."""
+    with target.connection() as connection:
+        contract = asdict(queries.get_contract(connection, name, version, schema=target.schema))
+    if format_ == "table":
+        _show_contract(contract)
+    else:
+        _write(contract, format_)
+
+
+def _show_contract(contract: Mapping[str, Any]) -> None:
+    click.echo(tabulate([[key, _brief(value)] for key, value in contract.items()], tablefmt="plain"))
+
+
+def filters(command: Command) -> Command:
+    """One option a filter of ``queries.list_contracts``."""
+    options = [
+        click.option("--name", help="Contracts of this name."),
+        click.option("--status", type=click.Choice(STATUSES), help="Versions of this status."),
+        click.option("--domain", help="In this domain or one below it."),
+        click.option("--data-feed", help="Describing this data feed."),
+        click.option("--pulls-from", metavar="SYSTEM", help="Pulling from this system."),
+        click.option("--pushes-to", metavar="SYSTEM", help="Pushing to this system."),
+        click.option("--sourced-from", metavar="SYSTEM", help="With this system as a source."),
+        click.option("--owner", help="Owned by this business owner."),
+        click.option(
+            "--role", default="business_owner", show_default=True, help="With --owner: in this role."
+        ),
+        click.option("--readable-by", metavar="TEAM", help="That this team may read."),
+        click.option("--writable-by", metavar="TEAM", help="That this team may write."),
+        click.option("--depends-on", metavar="FEED", help="Depending on this data feed."),
+        click.option(
+            "--versions",
+            type=click.Choice(["all", "latest", "current"]),
+            default="all",
+            show_default=True,
+            help="All versions, or of each contract the highest, or the highest active one.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command("list")
+@filters
+@output_format
+@click.pass_obj
+def list_(target: Target, /, format_: str, **chosen: Any) -> None:
+    """List contract versions; every option narrows the list."""
+    with target.connection() as connection:
+        rows = [asdict(row) for row in queries.list_contracts(connection, schema=target.schema, **chosen)]
+    if format_ == "table":
+        _write_table(
+            [
+                {key: row[key] for key in ("name", "version", "status", "domain", "description")}
+                for row in rows
+            ]
+        )
+    else:
+        _write(rows, format_)
+
+
+@main.command()
+@filters
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["yaml", "ndjson"]),
+    default="yaml",
+    show_default=True,
+    help="YAML documents, or one JSON document a line.",
+)
+@click.option(
+    "--output", "-o", type=click.File("w", lazy=False), default="-", help="File to write; default stdout."
+)
+@click.pass_obj
+def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> None:
+    """Write contract documents, from which a load changes nothing; every option narrows the choice."""
+    with target.connection() as connection:
+        for document in queries.documents(connection, schema=target.schema, **chosen):
+            ordered = documents.ordered(document)
+            if format_ == "yaml":
+                output.write("---\n" + _yaml(ordered))
+            else:
+                output.write(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Trying it out
+
+
+@main.command()
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """Load the example legacy metadata and show a contract.
+
+    Uses the embedded server, whatever PYCHARTER_DSN and PG* variables say; another one only by --dsn.
+    """
+    target: Target = ctx.obj
+    parent = ctx.parent
+    assert parent is not None
+    if parent.get_parameter_source("dsn") is not ParameterSource.COMMANDLINE:
+        server = embedded.default_server()
+        server.start()
+        target = Target(server.dsn, target.schema)
+    dsn = target.resolved()
+    click.secho(f"1. Migrations, on {embedded.DATABASE if target.dsn is None else dsn}", bold=True)
+    _migrate(dsn, target.schema)
+    with resources.as_file(resources.files("pycharter_sql.examples").joinpath("legacy")) as examples:
+        click.secho(
+            "\n2. Legacy metadata: " + ", ".join(sorted(path.name for path in examples.iterdir())), bold=True
+        )
+        with target.connection() as connection:
+            report = _load(connection, target.schema, [examples], skip_invalid=False)
+    _show_report(report)
+    if report.refusals:
+        sys.exit(1)
+    question = f"SELECT * FROM {target.schema}.contract_current WHERE name = 'Order'"
+    click.secho(f"\n3. {question};", bold=True)
+    with target.connection() as connection:
+        _show_contract(asdict(queries.get_contract(connection, "Order", schema=target.schema)))
+    click.secho("\nNext", bold=True)
+    click.echo("  pycharter-sql list --pulls-from pim\n  pycharter-sql show Product 1.9.0 --format yaml")
+    click.echo(f"  psql '{dsn}'")
+
+
+@main.group()
+def server() -> None:
+    """Manage the embedded PostgreSQL server."""
+
+
+@server.command("start")
+def server_start() -> None:
+    """Start the embedded server and print its DSN."""
+    default = embedded.default_server()
+    default.start()
+    click.echo(default.dsn)
+
+
+@server.command("stop")
+def server_stop() -> None:
+    """Stop the embedded server."""
+    embedded.default_server().stop()
+
+
+@server.command("status")
+def server_status() -> None:
+    """Say whether the embedded server runs, and print its DSN."""
+    default = embedded.default_server()
+    click.echo(f"{'running' if default.is_running() else 'stopped'}: {default.dsn}")

@@ -1,0 +1,381 @@
+"""Documents into the catalogue: a stream of contract documents through the load functions of the database.
+
+This is the design's "Migration Path". Its four steps are SQL (``load_entities``, ``load_data_feeds``,
+``load_contracts``, ``load_relations``, called by ``load_documents``). Here documents are normalised, held
+against one another and sent in batches, and what the database says of them becomes one report.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from itertools import islice
+from typing import Any, Literal
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import scalar_row
+
+from pycharter_sql.documents import Document, Place, Raw, merge, normalise
+from pycharter_sql.errors import DocumentRefused, Refusal
+
+# Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
+# the memory it parses them in.
+BATCH = 250
+
+# What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
+SPOOL_MEMORY = 16 << 20
+
+# What the database may have against a single document, rather than against the load.
+_DOCUMENT_ERRORS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows of one table."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What a load did.
+
+    ``read`` counts source documents, ``merged`` those of them that were joined to another source of the same
+    contract version, ``refused`` those that were left out. ``inserted``, ``updated`` and ``unchanged`` count
+    contract versions, ``tables`` the rows of every table. Where a load wrote nothing because a document was
+    refused, the counts of contracts and tables are 0.
+    """
+
+    read: int = 0
+    merged: int = 0
+    refused: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    tables: dict[str, Counts] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def loaded(self) -> int:
+        """Contract versions that are in the catalogue as their documents say."""
+        return self.inserted + self.updated + self.unchanged
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values: documents, contracts, tables, refusals."""
+        return {
+            "documents": {"read": self.read, "merged": self.merged, "refused": self.refused},
+            "contracts": {
+                "loaded": self.loaded,
+                "inserted": self.inserted,
+                "updated": self.updated,
+                "unchanged": self.unchanged,
+            },
+            "tables": {name: asdict(counts) for name, counts in sorted(self.tables.items())},
+            "refusals": [asdict(refusal) for refusal in self.refusals],
+        }
+
+
+class LoadRefused(DocumentRefused):
+    """At least one document was refused, and so nothing was written; ``report`` tells the whole of it."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.refusals)
+        self.report = report
+
+
+def load(
+    conn: psycopg.Connection[Any],
+    documents: Iterable[Raw | Refusal | Mapping[str, Any]],
+    *,
+    schema: str = "pycharter",
+    skip_invalid: bool = False,
+) -> Report:
+    """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
+
+    ``documents`` are what ``sources.read`` yields, or mappings of any shape that ``documents.normalise``
+    reads. They are taken one at a time, in another thread, while the database works on the batch before.
+
+    Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
+    two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
+    are left out and reported; otherwise one of them means that nothing is written.
+
+    Works inside the caller's transaction and never commits it; on an autocommit connection that is outside a
+    transaction the load is one transaction of its own.
+
+    Raises LoadRefused, and psycopg.Error where the database itself fails. Design: "Migration Path".
+    """
+    with _atomic(conn), _Intake(documents) as intake:
+        run = _Run(conn, schema)
+        with conn.transaction():
+            for batch in _read_ahead(intake):
+                run.send(batch)
+            if intake.reconsidered:
+                raise psycopg.Rollback
+        if intake.reconsidered:
+            run = _Run(conn, schema)
+            for batch in intake.settled():
+                run.send(batch)
+        report = run.report
+        report.read, report.merged = intake.read, intake.merged
+        report.refusals = intake.refusals + run.refusals
+        report.refused = intake.unread + len(intake.refused | run.refused)
+        if report.refusals and not skip_invalid:
+            raise LoadRefused(_nothing_written(report))
+        return report
+
+
+def register_contract(
+    conn: psycopg.Connection[Any], document: Mapping[str, Any], *, schema: str = "pycharter"
+) -> Literal["inserted", "updated", "unchanged"]:
+    """Load one contract document in one round trip, and say what that did to its contract version.
+
+    ``document`` has any shape that ``documents.normalise`` reads. Never commits. Raises DocumentRefused, and
+    then has written nothing. Design: "Creating a Data Contract".
+    """
+    single = normalise(Raw(document, Place("document", "")))
+    with _atomic(conn), conn.transaction():
+        run = _Run(conn, schema)
+        run.send([(0, _json_text(single.content), single)])
+        if run.refusals:
+            raise DocumentRefused(run.refusals)
+    if run.report.inserted:
+        return "inserted"
+    return "updated" if run.report.updated else "unchanged"
+
+
+_Sent = tuple[int, str, Document]  # the document's number in the load, its JSON text, itself
+
+
+class _Intake:
+    """Reads documents and holds each against those before it. Iterating yields batches fit to be sent.
+
+    Most loads need no more than that. Where a document turns out to complement or contradict an earlier one,
+    what was sent is to be rolled back (``reconsidered``), and ``settled`` yields everything anew, from a copy
+    on disk.
+    """
+
+    def __init__(self, documents: Iterable[Raw | Refusal | Mapping[str, Any]]) -> None:
+        self.documents = documents
+        self.read = 0
+        self.unread = 0  # documents that were refused before they had a number
+        self.refusals: list[Refusal] = []
+        self.refused: set[int] = set()
+        self.merged = 0
+        self._copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY)  # noqa: SIM115  # closed on exit
+        self._offsets: list[int] = []
+        self._first: dict[tuple[str, str], int] = {}
+        self._same: defaultdict[int, list[int]] = defaultdict(list)
+        self._claims: dict[tuple[str, str, str], tuple[Any, Place, int]] = {}
+
+    def __enter__(self) -> _Intake:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._copy.close()
+
+    @property
+    def reconsidered(self) -> bool:
+        return bool(self._same or self.refused)
+
+    def __iter__(self) -> Iterator[list[_Sent]]:
+        accepted = self._accepted()
+        while batch := list(islice(accepted, BATCH)):
+            yield [sent for sent in batch if sent[0] not in self.refused]
+
+    def _accepted(self) -> Iterator[_Sent]:
+        for found in self.documents:
+            self.read += 1
+            if isinstance(found, Refusal):
+                self.unread += 1
+                self.refusals.append(found)
+                continue
+            raw = found if isinstance(found, Raw) else Raw(found, Place(f"document {self.read}", ""))
+            try:
+                document = normalise(raw)
+            except DocumentRefused as error:
+                self.unread += 1
+                self.refusals += error.refusals
+                continue
+            text = _json_text(document.content)
+            number = self._keep(text, document.origins)
+            self._hold_against_others(number, document)
+            first = self._first.setdefault((document.name, document.version), number)
+            if first == number:
+                yield number, text, document
+            else:
+                self._same[first].append(number)
+
+    def settled(self) -> Iterator[list[_Sent]]:
+        """Every document anew: sources of one contract merged, what disagrees refused."""
+        documents = self._settled()
+        while batch := list(islice(documents, BATCH)):
+            yield batch
+
+    def _settled(self) -> Iterator[_Sent]:
+        for first in sorted(self._first.values()):
+            numbers = [first, *self._same.get(first, ())]
+            if self.refused.intersection(numbers):
+                self.refused.update(numbers)
+                continue
+            if len(numbers) == 1:
+                text, document = self._kept(first)
+            else:
+                try:
+                    document = reduce(merge, (self._kept(number)[1] for number in numbers))
+                except DocumentRefused as error:
+                    self.refusals += error.refusals
+                    self.refused.update(numbers)
+                    continue
+                text = _json_text(document.content)
+                self.merged += len(numbers) - 1
+            yield first, text, document
+
+    def _keep(self, text: str, origins: dict[str, Place]) -> int:
+        self._copy.seek(0, 2)
+        self._offsets.append(self._copy.tell())
+        pickle.dump((text, origins), self._copy, pickle.HIGHEST_PROTOCOL)
+        return len(self._offsets) - 1
+
+    def _kept(self, number: int) -> tuple[str, Document]:
+        self._copy.seek(self._offsets[number])
+        text, origins = pickle.load(self._copy)
+        return text, Document(json.loads(text), origins)
+
+    def _hold_against_others(self, number: int, document: Document) -> None:
+        """Refuses a description of an entity that differs from an earlier one, together with that one."""
+        for kind, name, attribute, value, pointer in _descriptions(document.content):
+            place = document.place(pointer)
+            claimed, other, earlier = self._claims.setdefault((kind, name, attribute), (value, place, number))
+            if claimed == value and isinstance(claimed, bool) == isinstance(value, bool):
+                continue
+            reason = f"the {attribute} of {kind} {name!r} differs from that at {other}"
+            remedy = "make the two agree, or leave one of them out"
+            label = f"{document.name}@{document.version}"
+            self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, label))
+            self.refused |= {number, earlier}
+
+
+_RELATIONS = {
+    "pulls_from": "system",
+    "pushes_to": "system",
+    "system_sources": "system",
+    "business_owners": "business owner",
+    "dependencies": "data feed",
+}
+_OF_THE_LINK = ("name", "role", "dependency_type")
+
+
+def _descriptions(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Any, str]]:
+    """What a contract document says of entities: kind, name, attribute, value, JSON Pointer."""
+    items = [("data feed", content.get("data_feed"), "/data_feed")]
+    for key, kind in _RELATIONS.items():
+        items += [(kind, item, f"/{key}/{index}") for index, item in enumerate(content.get(key) or ())]
+    for permission, teams in (content.get("team_access") or {}).items():
+        items += [
+            ("team", item, f"/team_access/{permission}/{index}") for index, item in enumerate(teams or ())
+        ]
+    domain, pointer = content.get("domain"), "/domain"
+    while domain is not None:
+        items.append(("domain", domain, pointer))
+        domain = domain.get("parent_domain") if isinstance(domain, dict) else None
+        pointer += "/parent_domain"
+    for kind, item, pointer in items:
+        if isinstance(item, dict):
+            for attribute, value in item.items():
+                if attribute == "parent_domain" and isinstance(value, dict):
+                    value = value["name"]
+                if attribute not in _OF_THE_LINK and value not in (None, ""):
+                    yield kind, item["name"], attribute, value, f"{pointer}/{attribute}"
+
+
+class _Run:
+    """Sends batches and adds up what the database reports."""
+
+    def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
+        self.conn = conn
+        self.call = sql.SQL("SELECT {}.load_documents(%b::text[]::jsonb[], true)").format(
+            sql.Identifier(schema)
+        )
+        self.report = Report()
+        self.refusals: list[Refusal] = []
+        self.refused: set[int] = set()
+
+    def send(self, batch: list[_Sent]) -> None:
+        if not batch:
+            return
+        try:
+            with self.conn.transaction(), self.conn.cursor(row_factory=scalar_row) as cursor:
+                said = cursor.execute(self.call, [[text for _, text, _ in batch]]).fetchone()
+        except _DOCUMENT_ERRORS as error:
+            if len(batch) > 1:
+                # Halves, to find the documents that the others need not fail with.
+                middle = len(batch) // 2
+                self.send(batch[:middle])
+                self.send(batch[middle:])
+                return
+            remedy = error.diag.message_hint or "Correct the document."
+            self._refuse(batch[0], "", error.diag.message_primary or str(error), remedy)
+            return
+        assert isinstance(said, dict)
+        for refusal in said["refusals"]:
+            sent = batch[refusal["document"]]
+            self._refuse(sent, refusal["pointer"], refusal["reason"], refusal["remedy"])
+        self.report.inserted += said["documents"]["inserted"]
+        self.report.updated += said["documents"]["updated"]
+        self.report.unchanged += said["documents"]["unchanged"]
+        for table, counts in said["tables"].items():
+            total = self.report.tables.setdefault(table, Counts())
+            for count, rows in counts.items():
+                setattr(total, count, getattr(total, count) + rows)
+
+    def _refuse(self, sent: _Sent, pointer: str, reason: str, remedy: str) -> None:
+        number, _, document = sent
+        place = document.place(pointer)
+        label = f"{document.name}@{document.version}"
+        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, label))
+        self.refused.add(number)
+
+
+def _read_ahead(batches: Iterable[list[_Sent]]) -> Iterator[list[_Sent]]:
+    """The same batches, the next one always being read while the caller works on this one."""
+    iterator = iter(batches)
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(next, iterator, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(next, iterator, None)
+            yield batch
+
+
+@contextmanager
+def _atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """A block that is written whole or not at all, and leaves committing to the caller."""
+    if not conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE:
+        # Begins the caller's transaction, so that the block is a savepoint in it.
+        conn.execute("SELECT")
+    with conn.transaction():
+        yield
+
+
+def _json_text(content: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(content).decode()
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits, which JSON and jsonb have and orjson has not.
+        return json.dumps(content, ensure_ascii=False)
+
+
+def _nothing_written(report: Report) -> Report:
+    return Report(report.read, report.merged, report.refused, refusals=report.refusals)

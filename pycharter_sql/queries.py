@@ -1,0 +1,325 @@
+"""One typed function a question, on the caller's connection.
+
+Every function takes a ``psycopg.Connection`` first and the catalogue's schema as the keyword ``schema``. It
+reads inside the caller's transaction, never commits, changes no setting of the session, and works whatever
+search_path, row_factory and cursor_factory the connection has.
+
+Every function raises CatalogueMissing where the schema does not hold the catalogue, and psycopg.Error where
+the database itself fails.
+
+Source: sections "Queryability" and "Versioning" of the design's "Benefits of This Design".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
+from uuid import uuid4
+
+from psycopg import Connection, Cursor, ServerCursor
+from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg.rows import RowFactory, class_row, scalar_row
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from pycharter_sql.errors import CatalogueMissing, ContractNotFound, NoActiveVersion
+from pycharter_sql.rows import Contract, ContractDependency, ContractSummary
+
+Row = TypeVar("Row")
+
+Versions = Literal["all", "latest", "current"]
+"""Which versions of each contract: all; the highest whatever its status; the highest that is active."""
+
+
+class Filters(TypedDict, total=False):
+    """What narrows ``list_contracts`` and ``documents``: contract versions must pass all filters given.
+
+    A filter that is None does not narrow. Names are matched exactly; one that the catalogue does not hold
+    matches nothing.
+    """
+
+    name: str | None
+    status: str | None
+    """proposed, draft, active, deprecated or retired."""
+    domain: str | None
+    include_subdomains: bool
+    """With ``domain``: also the domains below it. Default True."""
+    data_feed: str | None
+    """The feed that the contract describes."""
+    pulls_from: str | None
+    """A system, as in ``pushes_to`` and ``sourced_from``."""
+    pushes_to: str | None
+    sourced_from: str | None
+    owner: str | None
+    role: str | None
+    """With ``owner``: what the owner is to the contract; None is any role. Default business_owner."""
+    readable_by: str | None
+    """A team; one that may write may also read."""
+    writable_by: str | None
+    depends_on: str | None
+    """A data feed."""
+    versions: Versions
+    """Default all. The latest or current version is chosen first, then held against the other filters."""
+
+
+def get_contract(
+    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
+) -> Contract:
+    """The whole of one contract version: the named one, or with None the current one (the highest active).
+
+    Raises NoActiveVersion where there is no current one, ContractNotFound where there is no such contract or
+    version.
+    """
+    query = SQL("SELECT {columns} FROM {schema}.contract_full AS f WHERE f.contract_id = ({chosen})").format(
+        columns=_columns(Contract), schema=Identifier(schema), chosen=_chosen(version, schema)
+    )
+    with _cursor(conn, class_row(Contract), schema) as cursor:
+        contract = cursor.execute(query, {"name": name, "version": version}).fetchone()
+    if contract is None:
+        raise _not_found(conn, name, version, schema)
+    return contract
+
+
+def get_document(
+    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
+) -> dict[str, Any]:
+    """The contract document of one contract version, chosen as in ``get_contract``.
+
+    Loading it changes nothing. Its shape is that of contract-document.schema.json in this package. Raises as
+    ``get_contract`` does.
+    """
+    query = SQL("SELECT {schema}.contract_document(({chosen}))").format(
+        schema=Identifier(schema), chosen=_chosen(version, schema)
+    )
+    with _cursor(conn, scalar_row, schema) as cursor:
+        document: dict[str, Any] | None = cursor.execute(query, {"name": name, "version": version}).fetchone()
+    if document is None:
+        raise _not_found(conn, name, version, schema)
+    return document
+
+
+def dependencies_of(
+    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
+) -> list[ContractDependency]:
+    """The feeds that one contract version, chosen as in ``get_contract``, itself depends on, sorted by name.
+
+    Raises as ``get_contract`` does.
+    """
+    chosen = _chosen(version, schema)
+    query = SQL(
+        "SELECT {columns} FROM {schema}.contract_dependencies AS f"
+        " WHERE f.contract_id = ({chosen}) ORDER BY f.dependency"
+    ).format(columns=_columns(ContractDependency), schema=Identifier(schema), chosen=chosen)
+    parameters = {"name": name, "version": version}
+    with _cursor(conn, class_row(ContractDependency), schema) as cursor:
+        dependencies = cursor.execute(query, parameters).fetchall()
+        # None of a contract that exists is an answer; none of one that does not is an error.
+        if not dependencies and cursor.execute(chosen, parameters).rowcount == 0:
+            raise _not_found(conn, name, version, schema)
+    return dependencies
+
+
+def list_contracts(
+    conn: Connection[Any], *, schema: str = "pycharter", **filters: Unpack[Filters]
+) -> list[ContractSummary]:
+    """The contract versions that pass all filters (see ``Filters``), sorted by name, then version."""
+    query, parameters = _selection(_columns(ContractSummary), schema, filters)
+    with _cursor(conn, class_row(ContractSummary), schema) as cursor:
+        return cursor.execute(query, parameters).fetchall()
+
+
+def documents(
+    conn: Connection[Any], *, schema: str = "pycharter", **filters: Unpack[Filters]
+) -> Iterator[dict[str, Any]]:
+    """The contract documents of the contract versions that ``list_contracts`` would list, in the same order.
+
+    They stream through a server-side cursor in the caller's transaction, however many they are: the
+    transaction must last until the last is read, and an autocommit connection needs
+    ``with conn.transaction()`` around the loop (else psycopg.errors.NoActiveSqlTransaction).
+    """
+    columns = SQL("{schema}.contract_document(c.id)").format(schema=Identifier(schema))
+    query, parameters = _selection(columns, schema, filters)
+    # Named anew each time, so that two can be read side by side.
+    with (
+        _catalogue(schema),
+        ServerCursor(conn, f"documents_{uuid4().hex}", row_factory=scalar_row) as cursor,
+    ):
+        yield from cursor.execute(query, parameters)
+
+
+def versions_of(conn: Connection[Any], name: str, *, schema: str = "pycharter") -> list[ContractSummary]:
+    """All versions of a contract, lowest first by SemVer precedence; none where there is no such contract."""
+    return list_contracts(conn, schema=schema, name=name)
+
+
+def contracts_pulling_from(
+    conn: Connection[Any], system: str, *, versions: Versions = "all", schema: str = "pycharter"
+) -> list[ContractSummary]:
+    """The contract versions that pull from a system, sorted by name, then version."""
+    return list_contracts(conn, schema=schema, pulls_from=system, versions=versions)
+
+
+def contracts_pushing_to(
+    conn: Connection[Any], system: str, *, versions: Versions = "all", schema: str = "pycharter"
+) -> list[ContractSummary]:
+    """The contract versions that push to a system, sorted by name, then version."""
+    return list_contracts(conn, schema=schema, pushes_to=system, versions=versions)
+
+
+def contracts_sourced_from(
+    conn: Connection[Any], system: str, *, versions: Versions = "all", schema: str = "pycharter"
+) -> list[ContractSummary]:
+    """The contract versions that a system is a source of, sorted by name, then version."""
+    return list_contracts(conn, schema=schema, sourced_from=system, versions=versions)
+
+
+def contracts_owned_by(
+    conn: Connection[Any],
+    owner: str,
+    *,
+    role: str | None = "business_owner",
+    versions: Versions = "all",
+    schema: str = "pycharter",
+) -> list[ContractSummary]:
+    """The contract versions owned in this role, with None in any role, sorted by name, then version."""
+    return list_contracts(conn, schema=schema, owner=owner, role=role, versions=versions)
+
+
+def contracts_in_domain(
+    conn: Connection[Any],
+    domain: str,
+    *,
+    include_subdomains: bool = True,
+    versions: Versions = "all",
+    schema: str = "pycharter",
+) -> list[ContractSummary]:
+    """The contract versions in a domain and, unless told otherwise, in those below it, sorted by name, then
+    version."""
+    return list_contracts(
+        conn, schema=schema, domain=domain, include_subdomains=include_subdomains, versions=versions
+    )
+
+
+def contracts_readable_by(
+    conn: Connection[Any], team: str, *, versions: Versions = "all", schema: str = "pycharter"
+) -> list[ContractSummary]:
+    """The contract versions that a team may read; write implies read. Sorted by name, then version."""
+    return list_contracts(conn, schema=schema, readable_by=team, versions=versions)
+
+
+def contracts_writable_by(
+    conn: Connection[Any], team: str, *, versions: Versions = "all", schema: str = "pycharter"
+) -> list[ContractSummary]:
+    """The contract versions that a team may write, sorted by name, then version."""
+    return list_contracts(conn, schema=schema, writable_by=team, versions=versions)
+
+
+# Filter -> condition on the contract version c. Each starts from what the filter names and comes to the
+# contracts by an index; the arrays of contract_full would have to be built for every contract first.
+_CONDITIONS: dict[str, LiteralString] = {
+    "name": "c.name = %(name)s",
+    "status": "c.status = %(status)s",
+    "domain": """c.domain_id IN (
+        WITH RECURSIVE within AS (
+            SELECT d.id FROM {schema}.domains AS d WHERE d.name = %(domain)s
+            UNION
+            SELECT d.id FROM within AS w JOIN {schema}.domains AS d ON d.parent_domain_id = w.id
+            WHERE %(include_subdomains)s
+        )
+        SELECT id FROM within)""",
+    "data_feed": "c.data_feed_id = (SELECT d.id FROM {schema}.data_feeds AS d WHERE d.name = %(data_feed)s)",
+    "pulls_from": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_systems
+        WHERE system = %(pulls_from)s AND direction = 'pulls_from')""",
+    "pushes_to": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_systems
+        WHERE system = %(pushes_to)s AND direction = 'pushes_to')""",
+    "sourced_from": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_systems
+        WHERE system = %(sourced_from)s AND direction = 'system_sources')""",
+    "owner": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_owners
+        WHERE business_owner = %(owner)s AND (role = %(role)s OR %(role)s::text IS NULL))""",
+    "readable_by": "c.id IN (SELECT contract_id FROM {schema}.contract_access WHERE team = %(readable_by)s)",
+    "writable_by": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_access WHERE team = %(writable_by)s AND can_write)""",
+    "depends_on": """c.id IN (
+        SELECT contract_id FROM {schema}.contract_dependencies WHERE dependency = %(depends_on)s)""",
+}
+_DEFAULTS: Filters = {"include_subdomains": True, "role": "business_owner", "versions": "all"}
+_VIEWS: dict[str, str] = {"all": "contract_full", "latest": "contract_latest", "current": "contract_current"}
+
+
+def _selection(columns: Composed, schema: str, filters: Filters) -> tuple[Composed, dict[str, Any]]:
+    """The query, with its parameters, for these columns of the contract versions that pass the filters."""
+    if unknown := filters.keys() - Filters.__annotations__:
+        raise TypeError(f"no such filter: {', '.join(sorted(unknown))}")
+    parameters: dict[str, Any] = {**_DEFAULTS, **filters}
+    conditions: list[Composable] = [
+        SQL(condition).format(schema=Identifier(schema))
+        for key, condition in _CONDITIONS.items()
+        if parameters.get(key) is not None
+    ]
+    query = SQL(
+        "SELECT {columns} FROM {schema}.{view} AS f JOIN {schema}.data_contracts AS c ON c.id = f.contract_id"
+        " WHERE {conditions} ORDER BY c.name, c.version_sort_key, c.version"
+    ).format(
+        columns=columns,
+        schema=Identifier(schema),
+        view=Identifier(_VIEWS[parameters["versions"]]),
+        conditions=SQL(" AND ").join(conditions or [SQL("true")]),
+    )
+    return query, parameters
+
+
+def _chosen(version: str | None, schema: str) -> Composed:
+    """A query for the id of the one contract version that a caller means by a name and this version."""
+    return SQL(
+        "SELECT contract_id FROM {schema}.contract_current WHERE name = %(name)s"
+        if version is None
+        else "SELECT contract_id FROM {schema}.contract_full WHERE name = %(name)s AND version = %(version)s"
+    ).format(schema=Identifier(schema))
+
+
+def _columns(row: type[Contract | ContractSummary | ContractDependency]) -> Composed:
+    # By name, not *: a later catalogue may have further columns.
+    return SQL(", ").join(Identifier("f", field.name) for field in fields(row))
+
+
+def _not_found(conn: Connection[Any], name: str, version: str | None, schema: str) -> ContractNotFound:
+    versions = versions_of(conn, name, schema=schema)
+    if not versions:
+        return ContractNotFound(
+            f'there is no contract "{name}"',
+            remedy="See which there are: list_contracts(conn), or pycharter-sql list.",
+        )
+    latest = f"its latest is {versions[-1].version} ({versions[-1].status})"
+    if version is None:
+        return NoActiveVersion(
+            f'contract "{name}" has no active version; {latest}',
+            remedy="Say which version you want, or make one active.",
+        )
+    return ContractNotFound(
+        f'contract "{name}" has no version "{version}"; {latest}',
+        remedy="See which there are: versions_of(conn, name), or pycharter-sql list --name NAME.",
+    )
+
+
+@contextmanager
+def _cursor(conn: Connection[Any], row_factory: RowFactory[Row], schema: str) -> Iterator[Cursor[Row]]:
+    # Not conn.cursor(): that is of whatever class the caller has set.
+    with _catalogue(schema), Cursor(conn, row_factory=row_factory) as cursor:
+        yield cursor
+
+
+@contextmanager
+def _catalogue(schema: str) -> Iterator[None]:
+    """Turns what a missing catalogue looks like to a query into CatalogueMissing."""
+    try:
+        yield
+    except (InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction) as error:
+        raise CatalogueMissing(
+            f'schema "{schema}" does not hold the catalogue, or an older one',
+            remedy="run: pycharter-sql migrate",
+        ) from error

@@ -1,0 +1,132 @@
+"""What the catalogue's views return: one frozen dataclass a view, fields named and ordered as its columns.
+
+The functions of ``queries`` return them, and any SELECT on a view fills them too::
+
+    with conn.cursor(row_factory=class_row(ContractOwner)) as cursor:
+        cursor.execute("SELECT * FROM pycharter.contract_owners WHERE role = 'data_steward'")
+
+Values are as psycopg gives them: text[] is a list, jsonb what json.loads makes of it, timestamptz a datetime
+in the session's time zone. What a column means is told by its comment (psql: ``\\d+ contract_full``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A row of contract_full, contract_latest or contract_current: one contract version, all of it.
+
+    The lists hold names, sorted under COLLATE "C", empty where there are none. ``ownership`` has the keys
+    resource_id, owner, team and additional_info.
+    """
+
+    contract_id: UUID
+    name: str
+    version: str
+    status: str
+    description: str | None
+    is_data_feed: bool
+    data_feed: str
+    feed_type: str | None
+    domain: str | None
+    schema: dict[str, Any]
+    coercion_rules: dict[str, Any] | None
+    validation_rules: dict[str, Any] | None
+    governance_rules: dict[str, Any] | None
+    metadata: dict[str, Any] | None
+    ownership: dict[str, Any] | None
+    pulls_from: list[str]
+    pushes_to: list[str]
+    system_sources: list[str]
+    business_owners: list[str]
+    read_teams: list[str]
+    write_teams: list[str]
+    dependencies: list[str]
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+    updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContractSummary:
+    """Some columns of contract_full: light enough for a list of 100,000 contract versions."""
+
+    contract_id: UUID
+    name: str
+    version: str
+    status: str
+    description: str | None
+    data_feed: str
+    domain: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContractSystem:
+    """A row of contract_systems. ``direction`` is pulls_from, pushes_to or system_sources."""
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    system: str
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContractOwner:
+    """A row of contract_owners. ``role`` is business_owner, data_steward, ..."""
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    business_owner: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContractAccess:
+    """A row of contract_access: what one team may do. ``can_write`` implies ``can_read``."""
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    team: str
+    can_read: bool
+    can_write: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDependency:
+    """A row of contract_dependencies: the contract, which describes ``data_feed``, depends on ``dependency``,
+    a feed too. ``dependency_type`` is required or optional."""
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    data_feed: str
+    dependency: str
+    dependency_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A row of domain_tree. ``path`` names the domains from the top down to this one, ``depth`` is its
+    length. The counts are of contract versions; ``total_contracts`` has those of the domains below too."""
+
+    domain_id: UUID
+    domain: str
+    parent_domain: str | None
+    path: list[str]
+    depth: int
+    direct_contracts: int
+    total_contracts: int
