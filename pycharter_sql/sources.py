@@ -37,8 +37,9 @@ def read(
 
     Directories are walked in sorted order, hidden entries and linked directories skipped. A YAML file may
     hold several documents, NDJSON holds one a line and is never held whole; a list is read as its items.
-    Files of one directory that share a stem (``<stem>_metadata``, ``<stem>_schema``, ``<stem>_coercion_rules``,
-    ``<stem>_validation_rules``, ``<stem>_governance_rules``, ``<stem>_ownership``) make one document.
+    Files of one directory that share a stem (``<stem>_metadata``, ``<stem>_schema``,
+    ``<stem>_coercion_rules``, ``<stem>_validation_rules``, ``<stem>_governance_rules``,
+    ``<stem>_ownership``) make one document.
 
     Unquoted YAML dates become ISO 8601 text. Nothing is dropped or rounded without a word: whatever cannot be
     read exactly (duplicate keys, numbers too long for a double, NaN, tags, ...) is yielded as a Refusal, with

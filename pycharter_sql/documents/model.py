@@ -1,0 +1,153 @@
+"""What a document is: its content, where its values came from, and the words its shape is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+# Deeper documents are mistakes or attacks; the limit keeps every recursion here far from Python's own.
+MAX_DEPTH = 100
+
+
+DOCUMENT_SCHEMA: dict[str, Any] = json.loads(
+    resources.files("pycharter_sql").joinpath("contract-document.schema.json").read_text("utf-8")
+)
+
+
+DOCUMENT_KEYS = frozenset(DOCUMENT_SCHEMA["properties"])
+
+
+SYSTEMS = ("pulls_from", "pushes_to", "system_sources")
+
+
+RELATIONS = (*SYSTEMS, "business_owners", "dependencies")
+
+
+RULES = ("coercion_rules", "validation_rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands: ``source`` is the file (or whatever the caller calls it), ``pointer`` the JSON
+    Pointer in it, "" for the whole document."""
+
+    source: str
+    pointer: str
+
+    def child(self, pointer: str) -> Place:
+        """The place ``pointer`` ("/a/0") below this one."""
+        return Place(self.source, self.pointer + pointer) if pointer else self
+
+    def __str__(self) -> str:
+        return f"{self.source}#{self.pointer}" if self.pointer else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One document as its source gave it.
+
+    ``content`` is any JSON value. ``parts`` is filled where component files were put together into one
+    mapping ({"metadata": ..., "schema": ...}): it says where each of these keys stands.
+    """
+
+    content: Any
+    place: Place
+    parts: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Document:
+    """A contract document, and where its values came from.
+
+    ``content`` has exactly the shape of contract-document.schema.json. ``origins`` maps JSON Pointers into
+    ``content`` ("/pulls_from", "/business_owners/2", "" for the whole) to the places their values came from;
+    the longest pointer that leads to a value tells its place. Values are shared with the raw document: treat
+    both as read-only.
+    """
+
+    content: dict[str, Any]
+    origins: dict[str, Place]
+
+    @property
+    def name(self) -> str:
+        return str(self.content["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.content["version"])
+
+    def place(self, pointer: str) -> Place:
+        """The place in the source that the JSON Pointer ``pointer`` into ``content`` came from."""
+        end = len(pointer)
+        while (known := pointer[:end]) not in self.origins and end > 0:
+            end = pointer.rindex("/", 0, end)
+        return self.origins[known].child(pointer[end:])
+
+
+def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same contract document, its keys in the order of contract-document.schema.json: for people."""
+    return {key: content[key] for key in DOCUMENT_SCHEMA["properties"] if key in content}
+
+
+def label_of(content: Mapping[str, Any]) -> str | None:
+    name, version = content.get("name"), content.get("version")
+    return f"{name}@{version}" if isinstance(name, str) and isinstance(version, str) else None
+
+
+def pointer_step(key: str) -> str:
+    """One step of a JSON Pointer."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def origins_below(document: Document, pointer: str) -> dict[str, Place]:
+    """The origins of the value at ``pointer``, with pointers that start there."""
+    deeper = {
+        at[len(pointer) :]: place for at, place in document.origins.items() if at.startswith(f"{pointer}/")
+    }
+    return {"": document.place(pointer)} | deeper
+
+
+def origins_above(document: Document, pointer: str) -> dict[str, Place]:
+    """The origins of a document that is filed at ``pointer`` of another."""
+    return {pointer + below: place for below, place in document.origins.items()}
+
+
+def lifted(item: Any) -> dict[str, Any] | None:
+    if isinstance(item, str):
+        return {"name": item}
+    return item if isinstance(item, dict) and "name" in item else None
+
+
+def collapsed(item: dict[str, Any]) -> Any:
+    return item["name"] if item.keys() == {"name"} else item
+
+
+def identity_of(key: str, item: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two items of a relation the same link: the catalogue's own key."""
+    name = str(item["name"])
+    return (name, str(item.get("role", "business_owner"))) if key == "business_owners" else (name,)
+
+
+_KINDS: Iterable[tuple[type, str]] = (
+    (bool, "a boolean"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "text"),
+    (list, "a list"),
+    (dict, "a mapping"),
+)
+
+
+def kind_of(value: Any) -> str:
+    return next((name for type_, name in _KINDS if isinstance(value, type_)), "null")
+
+
+def shown(value: Any) -> str:
+    return shortened(json.dumps(value, ensure_ascii=False))
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
