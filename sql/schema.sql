@@ -5,93 +5,129 @@ CREATE SCHEMA pycharter;
 
 CREATE FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE (CASE WHEN ((jsonb_each.key = ANY (ARRAY['ownership'::text, 'team_access'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN (COALESCE(NULLIF((changed_keys.stored -> jsonb_each.key), 'null'::jsonb), '{}'::jsonb) || jsonb_each.value) ELSE jsonb_each.value END <> (changed_keys.stored -> jsonb_each.key)));
+    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE (CASE WHEN ((jsonb_each.key = ANY (ARRAY['ownership'::text, 'coercion_rules'::text, 'validation_rules'::text, 'team_access'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN (COALESCE(NULLIF((changed_keys.stored -> jsonb_each.key), 'null'::jsonb), '{}'::jsonb) || jsonb_each.value) ELSE jsonb_each.value END <> (changed_keys.stored -> jsonb_each.key)));
 
 COMMENT ON FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) IS 'An array of the keys in which the content of a document differs from the content stored; see document_content.';
 
 CREATE FUNCTION pycharter.contains_credential(info jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN (jsonb_path_exists(info, '$.**?(@.type() == "object").keyvalue()?((@."key" like_regex "(^|[_. -])(password|passwd|passphrase|pwd|secret|token|api_?key|access_?key|account_?key|private_?key|credentials?)$" flag "i" && (@."value".type() == "string" || @."value".type() == "number")) && !(@."value" like_regex "^$|^\\$\\{?[A-Za-z_]|^(env|file|vault|secret|ref|arn)[:/]" flag "i"))'::jsonpath) OR jsonb_path_exists(info, '$.**?(@.type() == "string")?(@ like_regex "://[^/@ ]*:[^/@ ]+@")'::jsonpath) OR jsonb_path_exists(info, '$.**?(@.type() == "string")?(@ like_regex "(^|[^a-z])(password|passwd|pwd|secret|token|api_?key|access_?key|account_?key|private_?key)[\"'']? *[=:] *[\"'']?[^ \"''$;&]" flag "i")'::jsonpath));
+    RETURN (jsonb_path_exists(info, '$.**?(@.type() == "object").keyvalue()?(@."key" like_regex "((pass(word|wd|phrase)|pwd|secret|token|(api|access|account|private)[_-]?key|credentials?)|(^|[_-])pass)$" flag "i" && ((@."value".type() == "number" || @."value".type() == "array") || @."value".type() == "string" && !(@."value" like_regex "^$|^\\$\\{[^}]+\\}$|^\\$[A-Z_][A-Z0-9_]*$|^(env|file|vault|secret|ref|arn)[:/]")))'::jsonpath) OR jsonb_path_exists(info, '$.**?(@.type() == "string")?((@ like_regex "://[^/@: ]*:(?!\\$\\{|[0-9]+/)[^@ ]+@" || @ like_regex "(pass(word|wd|phrase)?|pwd|secret|token|(api|access|account|private)[_-]?key)[\"'']? *[=:] *[\"'']?(?!\\$[A-Z_{]|env:|file:|vault:)[^ \"'';&]" flag "i") || @ like_regex "(bearer|basic) +[a-z0-9._~+/-]{16}" flag "i")'::jsonpath));
 
 COMMENT ON FUNCTION pycharter.contains_credential(info jsonb) IS 'Whether connection details hold a password, token or key: as a key''s value, in a URL, or as key=value text. A reference to a secret (env:NAME, vault:path, ${NAME}) is none.';
 
 CREATE FUNCTION pycharter.check_document(document jsonb) RETURNS TABLE(pointer text, reason text, remedy text)
     LANGUAGE sql IMMUTABLE
     BEGIN ATOMIC
- WITH allowed AS (
-          SELECT '{"name": ["string"], "domain": ["string", "object", "null"], "schema": ["object"], "status": ["string"], "version": ["string"], "metadata": ["object", "null"], "data_feed": ["string", "object"], "ownership": ["object", "null"], "pushes_to": ["array", "null"], "created_by": ["string", "null"], "pulls_from": ["array", "null"], "updated_by": ["string", "null"], "description": ["string", "null"], "team_access": ["object", "null"], "dependencies": ["array", "null"], "is_data_feed": ["boolean"], "coercion_rules": ["object", "null"], "system_sources": ["array", "null"], "business_owners": ["array", "null"], "governance_rules": ["object", "null"], "validation_rules": ["object", "null"]}'::jsonb AS kinds
+ WITH RECURSIVE object_kind AS (
+          SELECT '{"team": {"name": ["string"], "is_active": ["boolean"], "team_type": ["string", "null"], "description": ["string", "null"]}, "rules": {"rules": ["object"], "version": ["string", "null"]}, "access": {"read": ["array", "null"], "write": ["array", "null"]}, "domain": {"name": ["string"], "is_active": ["boolean"], "description": ["string", "null"], "parent_domain": ["string", "object", "null"]}, "system": {"name": ["string"], "is_active": ["boolean"], "description": ["string", "null"], "system_type": ["string", "null"], "connection_info": ["object", "string", "null"]}, "document": {"name": ["string"], "domain": ["string", "object", "null"], "schema": ["object"], "status": ["string"], "version": ["string"], "metadata": ["object", "null"], "data_feed": ["string", "object"], "ownership": ["object", "null"], "pushes_to": ["array", "null"], "created_by": ["string", "null"], "pulls_from": ["array", "null"], "updated_by": ["string", "null"], "description": ["string", "null"], "team_access": ["object", "null"], "dependencies": ["array", "null"], "is_data_feed": ["boolean"], "coercion_rules": ["object", "null"], "system_sources": ["array", "null"], "business_owners": ["array", "null"], "governance_rules": ["object", "null"], "validation_rules": ["object", "null"]}, "data feed": {"name": ["string"], "title": ["string", "null"], "feed_type": ["string", "null"], "is_active": ["boolean"], "description": ["string", "null"]}, "ownership": {"team": ["string", "null"], "owner": ["string", "null"], "resource_id": ["string"], "additional_info": ["object", "null"]}, "dependency": {"name": ["string"], "title": ["string", "null"], "feed_type": ["string", "null"], "is_active": ["boolean"], "description": ["string", "null"], "dependency_type": ["string"]}, "business owner": {"name": ["string"], "role": ["string"], "is_active": ["boolean"], "department": ["string", "null"], "description": ["string", "null"], "contact_email": ["string", "null"]}}'::jsonb AS kinds
+         ), domain AS (
+          SELECT '/domain'::text AS pointer,
+             (check_document.document -> 'domain'::text) AS value
+         UNION ALL
+          SELECT (d.pointer || '/parent_domain'::text),
+             (d.value -> 'parent_domain'::text)
+            FROM domain d
+           WHERE ((jsonb_typeof(d.value) = 'object'::text) AND (d.value ? 'parent_domain'::text))
          ), item AS (
           SELECT ((relation.pointer || '/'::text) || (list_item.place - 1)) AS pointer,
-             list_item.value,
-             relation.attributes
-            FROM ( VALUES ('/pulls_from'::text,(check_document.document -> 'pulls_from'::text),'{name,description,system_type,connection_info,is_active}'::text[]), ('/pushes_to'::text,(check_document.document -> 'pushes_to'::text),'{name,description,system_type,connection_info,is_active}'::text[]), ('/system_sources'::text,(check_document.document -> 'system_sources'::text),'{name,description,system_type,connection_info,is_active}'::text[]), ('/business_owners'::text,(check_document.document -> 'business_owners'::text),'{name,role,description,contact_email,department,is_active}'::text[]), ('/team_access/read'::text,(check_document.document #> '{team_access,read}'::text[]),'{name,description,team_type,is_active}'::text[]), ('/team_access/write'::text,(check_document.document #> '{team_access,write}'::text[]),'{name,description,team_type,is_active}'::text[]), ('/dependencies'::text,(check_document.document -> 'dependencies'::text),'{name,dependency_type,title,description,feed_type,is_active}'::text[])) relation(pointer, list, attributes),
+             relation.kind,
+             list_item.value
+            FROM ( VALUES ('/pulls_from'::text,'system'::text,(check_document.document -> 'pulls_from'::text)), ('/pushes_to'::text,'system'::text,(check_document.document -> 'pushes_to'::text)), ('/system_sources'::text,'system'::text,(check_document.document -> 'system_sources'::text)), ('/business_owners'::text,'business owner'::text,(check_document.document -> 'business_owners'::text)), ('/team_access/read'::text,'team'::text,(check_document.document #> '{team_access,read}'::text[])), ('/team_access/write'::text,'team'::text,(check_document.document #> '{team_access,write}'::text[])), ('/dependencies'::text,'dependency'::text,(check_document.document -> 'dependencies'::text))) relation(pointer, kind, list),
              LATERAL jsonb_array_elements(
                  CASE jsonb_typeof(relation.list)
                      WHEN 'array'::text THEN relation.list
                      ELSE NULL::jsonb
                  END) WITH ORDINALITY list_item(value, place)
+         ), object AS (
+          SELECT ''::text AS pointer,
+             'document'::text AS kind,
+             '{name,version}'::text[] AS required,
+             check_document.document AS value
+         UNION ALL
+          SELECT i.pointer,
+             i.kind,
+             '{name}'::text[],
+             i.value
+            FROM item i
          UNION ALL
           SELECT '/data_feed'::text,
-             (check_document.document -> 'data_feed'::text),
-             '{name,title,description,feed_type,is_active}'::text[]
-           WHERE (check_document.document ? 'data_feed'::text)
+             'data feed'::text,
+             '{name}'::text[],
+             (check_document.document -> 'data_feed'::text)
          UNION ALL
-          SELECT '/domain'::text,
-             (check_document.document -> 'domain'::text),
-             '{name,description,parent_domain,is_active}'::text[]
-           WHERE (jsonb_typeof((check_document.document -> 'domain'::text)) <> 'null'::text)
+          SELECT d.pointer,
+             'domain'::text,
+             '{name}'::text[],
+             d.value
+            FROM domain d
+         UNION ALL
+          SELECT '/ownership'::text,
+             'ownership'::text,
+             '{}'::text[],
+             (check_document.document -> 'ownership'::text)
+         UNION ALL
+          SELECT '/coercion_rules'::text,
+             'rules'::text,
+             '{rules}'::text[],
+             (check_document.document -> 'coercion_rules'::text)
+         UNION ALL
+          SELECT '/validation_rules'::text,
+             'rules'::text,
+             '{rules}'::text[],
+             (check_document.document -> 'validation_rules'::text)
+         UNION ALL
+          SELECT '/team_access'::text,
+             'access'::text,
+             '{}'::text[],
+             (check_document.document -> 'team_access'::text)
          )
   SELECT ''::text,
      'a contract document is a JSON object'::text,
      'See docs/contract-document.md.'::text
-   WHERE (jsonb_typeof(check_document.document) <> 'object'::text)
+   WHERE (jsonb_typeof(check_document.document) IS DISTINCT FROM 'object'::text)
  UNION ALL
-  SELECT ''::text,
-     format('the document has no %s'::text, key.key) AS format,
-     'Every contract document names its contract and version.'::text
-    FROM unnest('{name,version}'::text[]) key(key)
-   WHERE ((jsonb_typeof(check_document.document) = 'object'::text) AND (NOT (check_document.document ? key.key)))
+  SELECT o.pointer,
+     format('the %s has no %s'::text, o.kind, key.key) AS format,
+     format('Add the key %s.'::text, key.key) AS format
+    FROM object o,
+     LATERAL unnest(o.required) key(key)
+   WHERE ((jsonb_typeof(o.value) = 'object'::text) AND (NOT (o.value ? key.key)))
  UNION ALL
-  SELECT ('/'::text || jsonb_each.key),
+  SELECT ((o.pointer || '/'::text) || entry.key),
          CASE
-             WHEN (allowed.kinds ? jsonb_each.key) THEN format('%s is a %s'::text, jsonb_each.key, jsonb_typeof(jsonb_each.value))
-             ELSE format('unknown key %s'::text, jsonb_each.key)
+             WHEN ((object_kind.kinds -> o.kind) ? entry.key) THEN format('%s is a %s'::text, entry.key, jsonb_typeof(entry.value))
+             ELSE format('unknown key %s'::text, entry.key)
          END AS format,
          CASE
-             WHEN (allowed.kinds ? jsonb_each.key) THEN format('It must be one of: %s.'::text, (allowed.kinds ->> jsonb_each.key))
+             WHEN ((object_kind.kinds -> o.kind) ? entry.key) THEN format('It must be one of: %s.'::text, ((object_kind.kinds -> o.kind) ->> entry.key))
              ELSE format('Known keys: %s.'::text, ( SELECT string_agg(known.known, ', '::text) AS string_agg
-                FROM jsonb_object_keys(allowed.kinds) known(known)))
+                FROM jsonb_object_keys((object_kind.kinds -> o.kind)) known(known)))
          END AS format
-    FROM allowed,
-     jsonb_each(
-         CASE jsonb_typeof(check_document.document)
-             WHEN 'object'::text THEN check_document.document
+    FROM object_kind,
+     object o,
+     LATERAL jsonb_each(
+         CASE jsonb_typeof(o.value)
+             WHEN 'object'::text THEN o.value
              ELSE NULL::jsonb
-         END) jsonb_each(key, value)
-   WHERE (((allowed.kinds -> jsonb_each.key) ? jsonb_typeof(jsonb_each.value)) IS NOT TRUE)
+         END) entry(key, value)
+   WHERE ((((object_kind.kinds -> o.kind) -> entry.key) ? jsonb_typeof(entry.value)) IS NOT TRUE)
  UNION ALL
-  SELECT item.pointer,
-     'not a name, nor an object with a name and known attributes'::text,
-     format('Write the name, or an object with keys out of: %s.'::text, array_to_string(item.attributes, ', '::text)) AS format
-    FROM item
-   WHERE
-         CASE jsonb_typeof(item.value)
-             WHEN 'string'::text THEN false
-             WHEN 'object'::text THEN ((jsonb_typeof((item.value -> 'name'::text)) IS DISTINCT FROM 'string'::text) OR ((item.value - item.attributes) <> '{}'::jsonb))
-             ELSE true
-         END
+  SELECT i.pointer,
+     format('a %s is not a name'::text, jsonb_typeof(i.value)) AS format,
+     'Write the name, or an object with a name.'::text
+    FROM item i
+   WHERE (jsonb_typeof(i.value) <> ALL (ARRAY['string'::text, 'object'::text]))
  UNION ALL
-  SELECT (item.pointer || '/connection_info'::text),
+  SELECT (i.pointer || '/connection_info'::text),
      'holds a credential'::text,
      'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.'::text
-    FROM item
-   WHERE ((jsonb_typeof(item.value) = 'object'::text) AND pycharter.contains_credential((item.value -> 'connection_info'::text)))
+    FROM item i
+   WHERE ((i.kind = 'system'::text) AND (jsonb_typeof(i.value) = 'object'::text) AND pycharter.contains_credential((i.value -> 'connection_info'::text)))
  UNION ALL
-  SELECT ('/'::text || key.key),
-     format('%s holds no rules object'::text, key.key) AS format,
-     'Write {"version": "1.0.0", "rules": {...}}.'::text
-    FROM unnest('{coercion_rules,validation_rules}'::text[]) key(key)
-   WHERE ((jsonb_typeof((check_document.document -> key.key)) = 'object'::text) AND (jsonb_typeof(((check_document.document -> key.key) -> 'rules'::text)) IS DISTINCT FROM 'object'::text));
+  SELECT '/schema/version'::text,
+     'the version of the schema is no text'::text,
+     'Write it as text, e.g. "1.0.0".'::text
+   WHERE (jsonb_typeof((check_document.document #> '{schema,version}'::text[])) <> 'string'::text);
 END;
 
 COMMENT ON FUNCTION pycharter.check_document(document jsonb) IS 'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values that tables check (status, permission, lengths) are left to them.';
@@ -856,29 +892,26 @@ COMMENT ON FUNCTION pycharter.list_items(list jsonb) IS 'The items of a relation
 
 CREATE FUNCTION pycharter.document_content(document jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (SELECT COALESCE(jsonb_object_agg(jsonb_each.key, CASE WHEN ((jsonb_each.key = ANY (ARRAY['data_feed'::text, 'domain'::text])) AND (jsonb_typeof(jsonb_each.value) <> 'null'::text)) THEN to_jsonb(pycharter.item_name(jsonb_each.value)) WHEN ((jsonb_each.key = ANY (ARRAY['coercion_rules'::text, 'validation_rules'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN jsonb_build_object('version', (jsonb_each.value ->> 'version'::text), 'rules', (jsonb_each.value -> 'rules'::text)) WHEN ((jsonb_each.key = 'ownership'::text) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN ('{"team": null, "owner": null, "additional_info": null}'::jsonb || jsonb_each.value) WHEN (jsonb_each.key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text])) THEN (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'team_access'::text) THEN (SELECT COALESCE(jsonb_object_agg(permission.permission, (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items((jsonb_each.value -> permission.permission)) item(item))), '{}'::jsonb) AS "coalesce" FROM unnest('{read,write}'::text[]) permission(permission) WHERE ((jsonb_typeof(jsonb_each.value) = 'null'::text) OR (jsonb_each.value ? permission.permission))) ELSE jsonb_each.value END), '{}'::jsonb) AS "coalesce" FROM jsonb_each(document_content.document) jsonb_each(key, value) WHERE (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])));
+    RETURN (SELECT COALESCE(jsonb_object_agg(jsonb_each.key, CASE WHEN ((jsonb_each.key = ANY (ARRAY['data_feed'::text, 'domain'::text])) AND (jsonb_typeof(jsonb_each.value) <> 'null'::text)) THEN to_jsonb(pycharter.item_name(jsonb_each.value)) WHEN (jsonb_each.key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text])) THEN (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'team_access'::text) THEN (SELECT COALESCE(jsonb_object_agg(permission.permission, (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items((jsonb_each.value -> permission.permission)) item(item))), '{}'::jsonb) AS "coalesce" FROM unnest('{read,write}'::text[]) permission(permission) WHERE ((jsonb_typeof(jsonb_each.value) = 'null'::text) OR (jsonb_each.value ? permission.permission))) ELSE jsonb_each.value END), '{}'::jsonb) AS "coalesce" FROM jsonb_each(document_content.document) jsonb_each(key, value) WHERE (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])));
 
 COMMENT ON FUNCTION pycharter.document_content(document jsonb) IS 'What a contract document says of the contract itself, in a form that compares: relations as sorted sets of names, without the attributes of entities and without who wrote it.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
     AS $$
 DECLARE
     -- Of each document, in the same order: its contract and its components, present or to be. What is new takes the
     -- id of its contract: one identifier a contract version.
     existing boolean[];
+    any_existing boolean;
     contract_ids uuid[];
     schema_ids uuid[];
     coercion_ids uuid[];
     validation_ids uuid[];
     governance_ids uuid[];
     metadata_ids uuid[];
+    ownership_ids text[]; -- null where there is none yet
     resource_ids text[];
     cleared jsonb;
 BEGIN
@@ -890,6 +923,7 @@ BEGIN
         array_agg(coalesce(c.validation_rules_id, d.id) ORDER BY place),
         array_agg(coalesce(c.governance_rules_id, d.id) ORDER BY place),
         array_agg(coalesce(c.metadata_id, d.id) ORDER BY place),
+        array_agg(c.ownership_id ORDER BY place),
         array_agg(coalesce(
             document #>> '{ownership,resource_id}', c.ownership_id,
             -- The id keeps apart what a version that holds the separator could confuse.
@@ -904,8 +938,8 @@ BEGIN
                 WHERE jsonb_typeof(document -> 'governance_rules') = 'null'),
             'metadata_record', count(c.metadata_id) FILTER (WHERE jsonb_typeof(document -> 'metadata') = 'null'),
             'ownership', count(c.ownership_id) FILTER (WHERE jsonb_typeof(document -> 'ownership') = 'null'))
-    INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids, resource_ids,
-        cleared
+    INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids,
+        ownership_ids, resource_ids, cleared
     FROM (
         SELECT document, place, coalesce(
             (SELECT c.id FROM data_contracts AS c
@@ -914,11 +948,15 @@ BEGIN
     ) AS d
     LEFT JOIN data_contracts AS c ON c.id = d.id;
 
+    any_existing := true = ANY (existing);
     unchanged := 0;
-    UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
-    FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND document ? 'schema' AND s.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
+        FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND document ? 'schema' AND s.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO schemas (id, name, version, schema_data)
     SELECT d.id, document ->> 'name', document #>> '{schema,version}', document -> 'schema'
     FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
@@ -928,10 +966,16 @@ BEGIN
     deleted := 0;
     RETURN NEXT;
 
-    UPDATE coercion_rules AS r SET version = document #>> '{coercion_rules,version}', rules = document #> '{coercion_rules,rules}'
-    FROM (SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'coercion_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE coercion_rules AS r SET
+            version = CASE WHEN document -> 'coercion_rules' ? 'version'
+                THEN document #>> '{coercion_rules,version}' ELSE r.version END,
+            rules = document #> '{coercion_rules,rules}'
+        FROM (SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'coercion_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO coercion_rules (id, schema_id, version, rules)
     SELECT d.id, schema_id, document #>> '{coercion_rules,version}', document #> '{coercion_rules,rules}'
     FROM (
@@ -945,10 +989,16 @@ BEGIN
     deleted := (cleared ->> 'coercion_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE validation_rules AS r SET version = document #>> '{validation_rules,version}', rules = document #> '{validation_rules,rules}'
-    FROM (SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'validation_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE validation_rules AS r SET
+            version = CASE WHEN document -> 'validation_rules' ? 'version'
+                THEN document #>> '{validation_rules,version}' ELSE r.version END,
+            rules = document #> '{validation_rules,rules}'
+        FROM (SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'validation_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO validation_rules (id, schema_id, version, rules)
     SELECT d.id, schema_id, document #>> '{validation_rules,version}', document #> '{validation_rules,rules}'
     FROM (
@@ -962,10 +1012,13 @@ BEGIN
     deleted := (cleared ->> 'validation_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE governance_rules AS r SET rule_definition = document -> 'governance_rules'
-    FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'governance_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE governance_rules AS r SET rule_definition = document -> 'governance_rules'
+        FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'governance_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO governance_rules (id, name, rule_definition)
     SELECT d.id, document ->> 'name', document -> 'governance_rules'
     FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
@@ -976,10 +1029,13 @@ BEGIN
     deleted := (cleared ->> 'governance_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE metadata_record AS r SET metadata_data = document -> 'metadata'
-    FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'metadata') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE metadata_record AS r SET metadata_data = document -> 'metadata'
+        FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'metadata') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO metadata_record (id, resource_id, metadata_data)
     SELECT d.id, (document ->> 'name') || '@' || (document ->> 'version'), document -> 'metadata'
     FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
@@ -990,51 +1046,66 @@ BEGIN
     deleted := (cleared ->> 'metadata_record')::bigint;
     RETURN NEXT;
 
-    UPDATE ownership AS r SET owner = document #>> '{ownership,owner}', team = document #>> '{ownership,team}',
-        additional_info = nullif(document #> '{ownership,additional_info}', 'null')
-    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'ownership') = 'object' AND r.resource_id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE ownership AS r SET
+            resource_id = d.resource_id,
+            owner = CASE WHEN document -> 'ownership' ? 'owner'
+                THEN document #>> '{ownership,owner}' ELSE r.owner END,
+            team = CASE WHEN document -> 'ownership' ? 'team'
+                THEN document #>> '{ownership,team}' ELSE r.team END,
+            additional_info = CASE WHEN document -> 'ownership' ? 'additional_info'
+                THEN nullif(document #> '{ownership,additional_info}', 'null') ELSE r.additional_info END
+        FROM (
+            SELECT unnest(documents) AS document, unnest(ownership_ids) AS id, unnest(resource_ids) AS resource_id
+        ) AS d
+        WHERE jsonb_typeof(document -> 'ownership') = 'object' AND r.resource_id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO ownership (resource_id, owner, team, additional_info)
-    SELECT d.id, document #>> '{ownership,owner}', document #>> '{ownership,team}',
+    SELECT resource_id, document #>> '{ownership,owner}', document #>> '{ownership,team}',
         nullif(document #> '{ownership,additional_info}', 'null')
-    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE jsonb_typeof(document -> 'ownership') = 'object'
-        AND (NOT existed OR NOT EXISTS (SELECT FROM ownership AS r WHERE r.resource_id = d.id));
+    FROM (
+        SELECT unnest(documents) AS document, unnest(ownership_ids) AS id, unnest(resource_ids) AS resource_id
+    ) AS d
+    WHERE jsonb_typeof(document -> 'ownership') = 'object' AND id IS NULL;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'ownership';
     deleted := (cleared ->> 'ownership')::bigint;
     RETURN NEXT;
 
-    UPDATE data_contracts AS c SET
-        status = coalesce(document ->> 'status', c.status),
-        coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
-            WHEN 'object' THEN coercion_id WHEN 'null' THEN NULL ELSE c.coercion_rules_id END,
-        validation_rules_id = CASE jsonb_typeof(document -> 'validation_rules')
-            WHEN 'object' THEN validation_id WHEN 'null' THEN NULL ELSE c.validation_rules_id END,
-        governance_rules_id = CASE jsonb_typeof(document -> 'governance_rules')
-            WHEN 'object' THEN governance_id WHEN 'null' THEN NULL ELSE c.governance_rules_id END,
-        metadata_id = CASE jsonb_typeof(document -> 'metadata')
-            WHEN 'object' THEN d.metadata_id WHEN 'null' THEN NULL ELSE c.metadata_id END,
-        ownership_id = CASE jsonb_typeof(document -> 'ownership')
-            WHEN 'object' THEN resource_id WHEN 'null' THEN NULL ELSE c.ownership_id END,
-        data_feed_id = coalesce(f.id, c.data_feed_id),
-        domain_id = CASE WHEN document ? 'domain' THEN o.id ELSE c.domain_id END,
-        description = CASE WHEN document ? 'description' THEN document ->> 'description' ELSE c.description END,
-        is_data_feed = coalesce((document ->> 'is_data_feed')::boolean, c.is_data_feed),
-        -- Moves also when only a component or a link changes.
-        updated_at = now(),
-        updated_by = session_user
-    FROM (
-        SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
-            unnest(coercion_ids) AS coercion_id, unnest(validation_ids) AS validation_id,
-            unnest(governance_ids) AS governance_id, unnest(metadata_ids) AS metadata_id,
-            unnest(resource_ids) AS resource_id
-    ) AS d
-    LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
-    LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
-    WHERE existed AND c.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE data_contracts AS c SET
+            status = coalesce(document ->> 'status', c.status),
+            coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
+                WHEN 'object' THEN coercion_id WHEN 'null' THEN NULL ELSE c.coercion_rules_id END,
+            validation_rules_id = CASE jsonb_typeof(document -> 'validation_rules')
+                WHEN 'object' THEN validation_id WHEN 'null' THEN NULL ELSE c.validation_rules_id END,
+            governance_rules_id = CASE jsonb_typeof(document -> 'governance_rules')
+                WHEN 'object' THEN governance_id WHEN 'null' THEN NULL ELSE c.governance_rules_id END,
+            metadata_id = CASE jsonb_typeof(document -> 'metadata')
+                WHEN 'object' THEN d.metadata_id WHEN 'null' THEN NULL ELSE c.metadata_id END,
+            ownership_id = CASE jsonb_typeof(document -> 'ownership')
+                WHEN 'object' THEN resource_id WHEN 'null' THEN NULL ELSE c.ownership_id END,
+            data_feed_id = coalesce(f.id, c.data_feed_id),
+            domain_id = CASE WHEN document ? 'domain' THEN o.id ELSE c.domain_id END,
+            description = CASE WHEN document ? 'description' THEN document ->> 'description' ELSE c.description END,
+            is_data_feed = coalesce((document ->> 'is_data_feed')::boolean, c.is_data_feed),
+            -- Moves also when only a component or a link changes.
+            updated_at = now(),
+            updated_by = session_user
+        FROM (
+            SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
+                unnest(coercion_ids) AS coercion_id, unnest(validation_ids) AS validation_id,
+                unnest(governance_ids) AS governance_id, unnest(metadata_ids) AS metadata_id,
+                unnest(resource_ids) AS resource_id
+        ) AS d
+        LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
+        LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
+        WHERE existed AND c.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO data_contracts (
         id, name, version, status, schema_id, coercion_rules_id, validation_rules_id, governance_rules_id, metadata_id,
         ownership_id, data_feed_id, domain_id, description, is_data_feed, created_by, updated_by)
@@ -1068,11 +1139,6 @@ COMMENT ON FUNCTION pycharter.load_contracts(documents jsonb[]) IS 'Step 3 of th
 CREATE FUNCTION pycharter.load_data_feeds(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
     AS $$
 BEGIN
     RETURN QUERY
@@ -1181,7 +1247,7 @@ BEGIN
 
     written := added || changed_only;
     IF changed_only IS NOT NULL THEN
-        steps := steps || (SELECT jsonb_agg(step) FROM remove_relations(changed_only) AS step);
+        steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
     END IF;
     steps := steps || (SELECT jsonb_agg(step) FROM load_entities(accepted) AS step);
     steps := steps || (SELECT jsonb_agg(step) FROM load_data_feeds(accepted) AS step);
@@ -1193,7 +1259,8 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
             WHEN key = 'version' THEN (changed = '[]')::integer
             WHEN key = 'team_access' THEN
-                jsonb_array_length(coalesce(value -> 'read', '[]')) + jsonb_array_length(coalesce(value -> 'write', '[]'))
+                jsonb_array_length(coalesce(value -> 'read', '[]'))
+                + jsonb_array_length(coalesce(value -> 'write', '[]'))
             WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
             ELSE 1
         END)), '[]')
@@ -1230,12 +1297,7 @@ COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked bo
 CREATE FUNCTION pycharter.load_entities(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
-    AS $$
+    AS $_$
 DECLARE
     domain_rows jsonb;
     new_domains text[];
@@ -1330,6 +1392,13 @@ BEGIN
     )
     SELECT coalesce(array_agg(n.name), '{}') INTO new_domains FROM new_domain AS n;
 
+    -- Most documents only name their domain.
+    IF NOT domain_rows @? '$.*.keyvalue()' THEN
+        RETURN QUERY
+        SELECT 'domains', cardinality(new_domains)::bigint, 0::bigint,
+            (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains), 0::bigint;
+        RETURN;
+    END IF;
     WITH wanted AS (
         SELECT d.id, d.name, coalesce(a ->> 'description', d.description) AS description,
             coalesce((a ->> 'is_active')::boolean, d.is_active) AS is_active,
@@ -1352,18 +1421,13 @@ BEGIN
     SELECT 'domains', cardinality(new_domains)::bigint, changed_domains,
         (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains) - changed_domains, 0::bigint;
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION pycharter.load_entities(documents jsonb[]) IS 'Step 1 of the Migration Path: creates or completes the systems, business owners, teams and domains that the documents name.';
 
 CREATE FUNCTION pycharter.load_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
     AS $$
 DECLARE
     contract_ids uuid[];
@@ -1372,106 +1436,70 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
     LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'pulls_from') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_pulls', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    updated := 0;
+    unchanged := 0;
+    deleted := 0;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'pushes_to') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_pushes', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'pulls_from') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_pulls';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'system_sources') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_sources (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_sources', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'pushes_to') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_pushes';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS business_owner_id, coalesce(item ->> 'role', 'business_owner') AS role
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'business_owners') AS item
-            JOIN business_owners AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
-        SELECT said.data_contract_id, said.business_owner_id, said.role FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_business_owners', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_sources (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'system_sources') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_sources';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS team_id, permission
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
-            JOIN teams AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
-        SELECT said.data_contract_id, said.team_id, said.permission FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_team_access', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
+    SELECT d.id, e.id, coalesce(item ->> 'role', 'business_owner')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'business_owners') AS item
+        JOIN business_owners AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_business_owners';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT c.id AS data_contract_id, c.data_feed_id, e.id AS dependency_feed_id,
-            coalesce(item ->> 'dependency_type', 'required') AS dependency_type
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        JOIN data_contracts AS c ON c.id = d.id,
-            list_items(document -> 'dependencies') AS item
-            JOIN data_feeds AS e ON e.name = item_name(item)
-    ),
-    changed AS (
-        UPDATE data_feed_dependencies AS l SET dependency_type = said.dependency_type FROM said
-        WHERE l.data_contract_id = said.data_contract_id AND l.dependency_feed_id = said.dependency_feed_id
-            AND l.dependency_type <> said.dependency_type
-        RETURNING 1
-    ),
-    added AS (
-        INSERT INTO data_feed_dependencies (data_contract_id, data_feed_id, dependency_feed_id, dependency_type)
-        SELECT said.data_contract_id, said.data_feed_id, said.dependency_feed_id, said.dependency_type FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_feed_dependencies', n.added, n.changed, n.said - n.added - n.changed, 0::bigint
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM changed) AS changed
-    ) AS n;
+    INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
+    SELECT d.id, e.id, permission
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
+        JOIN teams AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_team_access';
+    RETURN NEXT;
+
+    INSERT INTO data_feed_dependencies (data_contract_id, data_feed_id, dependency_feed_id, dependency_type)
+    SELECT c.id, c.data_feed_id, e.id, coalesce(item ->> 'dependency_type', 'required')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contracts AS c ON c.id = d.id,
+        list_items(document -> 'dependencies') AS item
+        JOIN data_feeds AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_feed_dependencies';
+    RETURN NEXT;
 END
 $$;
 
@@ -1517,31 +1545,38 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
              m_1.item
             FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
               CROSS JOIN LATERAL ( SELECT 'system'::text AS kind,
-                     pycharter.list_items((d.document -> 'pulls_from'::text)) AS item
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'pulls_from'::text)) item(item)
                    WHERE ('system'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'system'::text,
-                     pycharter.list_items((d.document -> 'pushes_to'::text)) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'pushes_to'::text)) item(item)
                    WHERE ('system'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'system'::text,
-                     pycharter.list_items((d.document -> 'system_sources'::text)) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'system_sources'::text)) item(item)
                    WHERE ('system'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'business owner'::text,
-                     pycharter.list_items((d.document -> 'business_owners'::text)) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'business_owners'::text)) item(item)
                    WHERE ('business owner'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'team'::text,
-                     pycharter.list_items((d.document #> '{team_access,read}'::text[])) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document #> '{team_access,read}'::text[])) item(item)
                    WHERE ('team'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'team'::text,
-                     pycharter.list_items((d.document #> '{team_access,write}'::text[])) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document #> '{team_access,write}'::text[])) item(item)
                    WHERE ('team'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'data feed'::text,
-                     pycharter.list_items((d.document -> 'dependencies'::text)) AS list_items
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
                    WHERE ('data feed'::text = ANY (mentioned_entities.kinds))
                  UNION ALL
                   SELECT 'data feed'::text,
@@ -1636,7 +1671,19 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], chang
     FROM ( SELECT unnest(refusals.documents) AS document,
              unnest(refusals.contract_ids) AS contract_id,
              generate_subscripts(refusals.documents, 1) AS place) d
-   WHERE ((d.contract_id IS NULL) AND (NOT (d.document ? 'schema'::text)))
+   WHERE ((d.contract_id IS NULL) AND (jsonb_typeof(d.document) = 'object'::text) AND (NOT (d.document ? 'schema'::text)))
+ UNION ALL
+  SELECT d.place,
+     ''::text,
+     'another document of the same call is of the same contract version'::text,
+     'Merge the two, or leave one of them out.'::text
+    FROM ( SELECT n.place,
+             count(*) OVER (PARTITION BY n.name, n.version) AS documents
+            FROM ( SELECT generate_subscripts(refusals.documents, 1) AS place,
+                     (unnest(refusals.documents) ->> 'name'::text) AS name,
+                     (unnest(refusals.documents) ->> 'version'::text) AS version) n
+           WHERE ((n.name IS NOT NULL) AND (n.version IS NOT NULL))) d
+   WHERE (d.documents > 1)
  UNION ALL
   SELECT d.place,
      ('/'::text || key.value),
@@ -1774,14 +1821,9 @@ $$;
 
 COMMENT ON FUNCTION pycharter.register_contract(document jsonb) IS 'Loads one contract document and returns the id of its contract version; raises where the document is refused.';
 
-CREATE FUNCTION pycharter.remove_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
     AS $$
 DECLARE
     contract_ids uuid[];
@@ -1791,7 +1833,6 @@ BEGIN
     JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
     inserted := 0;
     updated := 0;
-    unchanged := 0;
 
     DELETE FROM data_contract_system_pulls AS l
     USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
@@ -1799,6 +1840,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_pulls AS l ON l.data_contract_id = d.id
+    WHERE document ? 'pulls_from';
     table_name := 'data_contract_system_pulls';
     RETURN NEXT;
 
@@ -1808,6 +1853,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_pushes AS l ON l.data_contract_id = d.id
+    WHERE document ? 'pushes_to';
     table_name := 'data_contract_system_pushes';
     RETURN NEXT;
 
@@ -1817,6 +1866,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_sources AS l ON l.data_contract_id = d.id
+    WHERE document ? 'system_sources';
     table_name := 'data_contract_system_sources';
     RETURN NEXT;
 
@@ -1827,6 +1880,10 @@ BEGIN
         WHERE e.id = l.business_owner_id AND e.name = item_name(item)
             AND l.role = coalesce(item ->> 'role', 'business_owner'));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_business_owners AS l ON l.data_contract_id = d.id
+    WHERE document ? 'business_owners';
     table_name := 'data_contract_business_owners';
     RETURN NEXT;
 
@@ -1839,6 +1896,10 @@ BEGIN
             SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
             WHERE e.id = l.team_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_team_access AS l ON l.data_contract_id = d.id
+    WHERE (document -> 'team_access' ? l.permission);
     table_name := 'data_contract_team_access';
     RETURN NEXT;
 
@@ -1848,12 +1909,23 @@ BEGIN
         SELECT FROM data_feeds AS e, list_items(document -> 'dependencies') AS item
         WHERE e.id = l.dependency_feed_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    UPDATE data_feed_dependencies AS l SET dependency_type = coalesce(item ->> 'dependency_type', 'required')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'dependencies') AS item
+        JOIN data_feeds AS e ON e.name = item_name(item)
+    WHERE l.data_contract_id = d.id AND l.dependency_feed_id = e.id
+        AND l.dependency_type <> coalesce(item ->> 'dependency_type', 'required');
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    SELECT count(*) - updated INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = d.id
+    WHERE document ? 'dependencies';
     table_name := 'data_feed_dependencies';
     RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.remove_relations(documents jsonb[]) IS 'Before the four steps: removes the links of existing contracts that their documents no longer name.';
+COMMENT ON FUNCTION pycharter.revise_relations(documents jsonb[]) IS 'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes the type of those dependencies that stay.';
 
 CREATE FUNCTION pycharter.set_data_feed() RETURNS trigger
     LANGUAGE plpgsql
@@ -2470,13 +2542,13 @@ ALTER TABLE ONLY pycharter.validation_rules
 
 CREATE INDEX data_contract_business_owners_business_owner_id_idx ON pycharter.data_contract_business_owners USING btree (business_owner_id, data_contract_id);
 
-CREATE INDEX data_contract_system_pulls_system_id_idx ON pycharter.data_contract_system_pulls USING btree (system_id, data_contract_id);
+CREATE INDEX data_contract_system_pulls_system_id_data_contract_id_idx ON pycharter.data_contract_system_pulls USING btree (system_id, data_contract_id);
 
-CREATE INDEX data_contract_system_pushes_system_id_idx ON pycharter.data_contract_system_pushes USING btree (system_id, data_contract_id);
+CREATE INDEX data_contract_system_pushes_system_id_data_contract_id_idx ON pycharter.data_contract_system_pushes USING btree (system_id, data_contract_id);
 
-CREATE INDEX data_contract_system_sources_system_id_idx ON pycharter.data_contract_system_sources USING btree (system_id, data_contract_id);
+CREATE INDEX data_contract_system_sources_system_id_data_contract_id_idx ON pycharter.data_contract_system_sources USING btree (system_id, data_contract_id);
 
-CREATE INDEX data_contract_team_access_team_id_idx ON pycharter.data_contract_team_access USING btree (team_id, data_contract_id);
+CREATE INDEX data_contract_team_access_team_id_data_contract_id_idx ON pycharter.data_contract_team_access USING btree (team_id, data_contract_id);
 
 CREATE INDEX data_contracts_domain_id_idx ON pycharter.data_contracts USING btree (domain_id);
 
@@ -2488,7 +2560,7 @@ CREATE INDEX data_contracts_schema_id_validation_rules_id_idx ON pycharter.data_
 
 CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (data_feed_id, data_contract_id);
 
-CREATE INDEX data_feed_dependencies_dependency_feed_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
+CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
 
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 

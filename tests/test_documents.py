@@ -1,4 +1,4 @@
-"""Legacy shapes -> contract documents: one golden test a shape, one refusal a rule, and the laws of merging."""
+"""Legacy shapes -> contract documents: a golden test a shape, a refusal a rule, and the laws of merging."""
 
 from __future__ import annotations
 

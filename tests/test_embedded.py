@@ -131,7 +131,7 @@ def test_no_other_user_reaches_the_socket(server: Server) -> None:
 def test_refuses_a_directory_that_others_may_enter(lasting_server: Server) -> None:
     lasting_server.directory.mkdir()
     lasting_server.directory.chmod(0o777)
-    with pytest.raises(CatalogueError, match="only user .* may enter"):
+    with pytest.raises(CatalogueError, match=r"only user .* may enter"):
         lasting_server.start()
 
 

@@ -11,7 +11,7 @@ BEGIN
     -- table would be found before the catalogue's own.
     IF current_setting('search_path') !~ ',\s*pg_temp$' THEN
         RAISE EXCEPTION 'the search path does not end in pg_temp: %', current_setting('search_path')
-            USING HINT = 'Connect with ?schema=' || current_schema() || ',pg_temp as yoyo.ini does.';
+            USING HINT = 'Connect with ?schema=' || quote_ident(current_schema()) || ',pg_temp as yoyo.ini does.';
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_class
@@ -20,8 +20,8 @@ BEGIN
                           'alembic_version', 'pycharter_schema_version')
     ) THEN
         RAISE EXCEPTION 'schema % already holds tables of an older PyCharter', current_schema()
-            USING HINT = 'Keep them under another name first: ALTER SCHEMA ' || current_schema()
-                         || ' RENAME TO pycharter_old; then CREATE SCHEMA ' || current_schema() || '.';
+            USING HINT = format('Keep them under another name first: ALTER SCHEMA %1$I RENAME TO pycharter_old; '
+                                'then CREATE SCHEMA %1$I.', current_schema());
     END IF;
 END
 $$;

@@ -16,7 +16,8 @@ CREATE TABLE systems (
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT systems_pkey PRIMARY KEY (id),
     CONSTRAINT systems_name_key UNIQUE (name),
-    CONSTRAINT systems_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255)
+    CONSTRAINT systems_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255)
 );
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON systems
@@ -28,7 +29,8 @@ COMMENT ON COLUMN systems.name IS 'Unique name, e.g. NetlineOpsReplica: up to 25
 COMMENT ON COLUMN systems.description IS 'What the system is for.';
 COMMENT ON COLUMN systems.system_type IS 'Kind of system, e.g. database, api, data_warehouse.';
 COMMENT ON COLUMN systems.connection_info IS
-    'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that holds it instead.';
+    'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that '
+    'holds it instead.';
 COMMENT ON COLUMN systems.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
 COMMENT ON COLUMN systems.created_at IS 'When the row was made: the start of its transaction.';
 COMMENT ON COLUMN systems.updated_at IS
@@ -49,13 +51,15 @@ CREATE TABLE data_feeds (
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT data_feeds_pkey PRIMARY KEY (id),
     CONSTRAINT data_feeds_name_key UNIQUE (name),
-    CONSTRAINT data_feeds_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255)
+    CONSTRAINT data_feeds_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255)
 );
 
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON data_feeds
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION set_updated();
 
-COMMENT ON TABLE data_feeds IS 'Data feeds (datasets) that are served; each may have many versions, its data contracts.';
+COMMENT ON TABLE data_feeds IS
+    'Data feeds (datasets) that are served; each may have many versions, its data contracts.';
 COMMENT ON COLUMN data_feeds.id IS 'Key, time-ordered.';
 COMMENT ON COLUMN data_feeds.name IS 'Unique name, e.g. Aircraft: up to 255 characters, trimmed.';
 COMMENT ON COLUMN data_feeds.title IS 'Name to show to people.';
@@ -81,7 +85,8 @@ CREATE TABLE business_owners (
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT business_owners_pkey PRIMARY KEY (id),
     CONSTRAINT business_owners_name_key UNIQUE (name),
-    CONSTRAINT business_owners_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255)
+    CONSTRAINT business_owners_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255)
 );
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON business_owners
@@ -93,7 +98,8 @@ COMMENT ON COLUMN business_owners.name IS 'Unique name, e.g. IOC: up to 255 char
 COMMENT ON COLUMN business_owners.description IS 'What the owner is responsible for.';
 COMMENT ON COLUMN business_owners.contact_email IS 'Where to write to the owner.';
 COMMENT ON COLUMN business_owners.department IS 'Department the owner belongs to.';
-COMMENT ON COLUMN business_owners.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+COMMENT ON COLUMN business_owners.is_active IS
+    'False once it is no longer in use; kept for the contracts that name it.';
 COMMENT ON COLUMN business_owners.created_at IS 'When the row was made: the start of its transaction.';
 COMMENT ON COLUMN business_owners.updated_at IS
     'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
@@ -113,7 +119,8 @@ CREATE TABLE domains (
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT domains_pkey PRIMARY KEY (id),
     CONSTRAINT domains_name_key UNIQUE (name),
-    CONSTRAINT domains_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255)
+    CONSTRAINT domains_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255)
 );
 
 CREATE INDEX domains_parent_domain_id_idx ON domains (parent_domain_id);
@@ -146,7 +153,8 @@ CREATE TABLE teams (
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT teams_pkey PRIMARY KEY (id),
     CONSTRAINT teams_name_key UNIQUE (name),
-    CONSTRAINT teams_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255)
+    CONSTRAINT teams_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255)
 );
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON teams
@@ -214,16 +222,19 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
 -- What reaches a system is described here; what opens it belongs in a secret store.
 CREATE FUNCTION contains_credential(info jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN jsonb_path_exists(
-        info,
-        '$.** ? (@.type() == "object").keyvalue() ? (
-            @.key like_regex "(^|[_. -])(password|passwd|passphrase|pwd|secret|token|api_?key|access_?key|account_?key|private_?key|credentials?)$" flag "i"
-            && (@.value.type() == "string" || @.value.type() == "number")
-            && !(@.value like_regex "^$|^\\$\\{?[A-Za-z_]|^(env|file|vault|secret|ref|arn)[:/]" flag "i"))')
-    OR jsonb_path_exists(info, '$.** ? (@.type() == "string") ? (@ like_regex "://[^/@ ]*:[^/@ ]+@")')
-    OR jsonb_path_exists(
-        info,
-        '$.** ? (@.type() == "string") ? (@ like_regex "(^|[^a-z])(password|passwd|pwd|secret|token|api_?key|access_?key|account_?key|private_?key)[\"'']? *[=:] *[\"'']?[^ \"''$;&]" flag "i")');
+RETURN
+    -- Under a key that says so, as a value that is no reference to a secret kept elsewhere.
+    jsonb_path_exists(info, '$.** ? (@.type() == "object").keyvalue() ? (
+        @.key like_regex "((pass(word|wd|phrase)|pwd|secret|token|(api|access|account|private)[_-]?key|credentials?)|(^|[_-])pass)$" flag "i"
+        && (@.value.type() == "number" || @.value.type() == "array" || (@.value.type() == "string"
+            && !(@.value like_regex "^$|^\\$\\{[^}]+\\}$|^\\$[A-Z_][A-Z0-9_]*$|^(env|file|vault|secret|ref|arn)[:/]")))
+    )')
+    -- In a URL, as key=value or "key": value text, or as an HTTP header.
+    OR jsonb_path_exists(info, '$.** ? (@.type() == "string") ? (
+        @ like_regex "://[^/@: ]*:(?!\\$\\{|[0-9]+/)[^@ ]+@"
+        || @ like_regex "(pass(word|wd|phrase)?|pwd|secret|token|(api|access|account|private)[_-]?key)[\"'']? *[=:] *[\"'']?(?!\\$[A-Z_{]|env:|file:|vault:)[^ \"'';&]" flag "i"
+        || @ like_regex "(bearer|basic) +[a-z0-9._~+/-]{16}" flag "i"
+    )');
 
 COMMENT ON FUNCTION contains_credential(jsonb) IS
     'Whether connection details hold a password, token or key: as a key''s value, in a URL, or as key=value text. '

@@ -12,7 +12,8 @@ CREATE TABLE schemas (
     created_by text NOT NULL DEFAULT session_user,
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT schemas_pkey PRIMARY KEY (id),
-    CONSTRAINT schemas_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255),
+    CONSTRAINT schemas_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255),
     CONSTRAINT schemas_version_check CHECK (version <> '' AND length(version) <= 128),
     CONSTRAINT schemas_schema_data_check CHECK (jsonb_typeof(schema_data) = 'object')
 );
@@ -52,7 +53,8 @@ CREATE TABLE coercion_rules (
 CREATE TRIGGER coercion_rules_set_updated BEFORE UPDATE ON coercion_rules
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION set_updated();
 
-COMMENT ON TABLE coercion_rules IS 'How values are coerced before validation, by field; at most one row a contract version.';
+COMMENT ON TABLE coercion_rules IS
+    'How values are coerced before validation, by field; at most one row a contract version.';
 COMMENT ON COLUMN coercion_rules.id IS 'Key, time-ordered.';
 COMMENT ON COLUMN coercion_rules.schema_id IS 'The schema whose fields the rules are for; they go with it.';
 COMMENT ON COLUMN coercion_rules.version IS 'The rules'' own version, where they have one.';
@@ -83,7 +85,8 @@ CREATE TABLE validation_rules (
 CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON validation_rules
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION set_updated();
 
-COMMENT ON TABLE validation_rules IS 'Validation beyond standard JSON Schema, by field; at most one row a contract version.';
+COMMENT ON TABLE validation_rules IS
+    'Validation beyond standard JSON Schema, by field; at most one row a contract version.';
 COMMENT ON COLUMN validation_rules.id IS 'Key, time-ordered.';
 COMMENT ON COLUMN validation_rules.schema_id IS 'The schema whose fields the rules are for; they go with it.';
 COMMENT ON COLUMN validation_rules.version IS 'The rules'' own version, where they have one.';
@@ -104,7 +107,8 @@ CREATE TABLE governance_rules (
     created_by text NOT NULL DEFAULT session_user,
     updated_by text NOT NULL DEFAULT session_user,
     CONSTRAINT governance_rules_pkey PRIMARY KEY (id),
-    CONSTRAINT governance_rules_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255),
+    CONSTRAINT governance_rules_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255),
     CONSTRAINT governance_rules_rule_definition_check CHECK (jsonb_typeof(rule_definition) = 'object')
 );
 
@@ -140,7 +144,8 @@ CREATE TABLE metadata_record (
 CREATE TRIGGER metadata_record_set_updated BEFORE UPDATE ON metadata_record
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION set_updated();
 
-COMMENT ON TABLE metadata_record IS 'Further metadata of a resource; for a loaded contract its whole legacy document, nothing dropped.';
+COMMENT ON TABLE metadata_record IS
+    'Further metadata of a resource; for a loaded contract its whole legacy document, nothing dropped.';
 COMMENT ON COLUMN metadata_record.id IS 'Key, time-ordered.';
 COMMENT ON COLUMN metadata_record.resource_id IS
     'What the metadata is of: name@version of the contract where the loader made it.';

@@ -41,9 +41,10 @@ CREATE TABLE data_contracts (
         REFERENCES validation_rules (schema_id, id) ON DELETE RESTRICT,
     -- What data_feed_dependencies refers to: the feed that a contract's dependencies are of.
     CONSTRAINT data_contracts_data_feed_id_id_key UNIQUE (data_feed_id, id),
-    CONSTRAINT data_contracts_name_check CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\v') AND length(name) <= 255),
+    CONSTRAINT data_contracts_name_check
+        CHECK (name <> '' AND name = btrim(name, E' \t\n\r\f\x0B') AND length(name) <= 255),
     CONSTRAINT data_contracts_version_check
-        CHECK (version <> '' AND version = btrim(version, E' \t\n\r\f\v') AND length(version) <= 128),
+        CHECK (version <> '' AND version = btrim(version, E' \t\n\r\f\x0B') AND length(version) <= 128),
     -- The words of the Open Data Contract Standard.
     CONSTRAINT data_contracts_status_check
         CHECK (status IN ('proposed', 'draft', 'active', 'deprecated', 'retired'))

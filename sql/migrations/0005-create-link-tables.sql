@@ -12,7 +12,8 @@ CREATE TABLE data_contract_system_pulls (
     CONSTRAINT data_contract_system_pulls_pkey PRIMARY KEY (data_contract_id, system_id)
 );
 
-CREATE INDEX data_contract_system_pulls_system_id_idx ON data_contract_system_pulls (system_id, data_contract_id);
+CREATE INDEX data_contract_system_pulls_system_id_data_contract_id_idx
+    ON data_contract_system_pulls (system_id, data_contract_id);
 
 COMMENT ON TABLE data_contract_system_pulls IS 'Systems that data contracts pull from.';
 COMMENT ON COLUMN data_contract_system_pulls.data_contract_id IS 'The contract; its links go with it.';
@@ -30,7 +31,8 @@ CREATE TABLE data_contract_system_pushes (
     CONSTRAINT data_contract_system_pushes_pkey PRIMARY KEY (data_contract_id, system_id)
 );
 
-CREATE INDEX data_contract_system_pushes_system_id_idx ON data_contract_system_pushes (system_id, data_contract_id);
+CREATE INDEX data_contract_system_pushes_system_id_data_contract_id_idx
+    ON data_contract_system_pushes (system_id, data_contract_id);
 
 COMMENT ON TABLE data_contract_system_pushes IS 'Systems that data contracts push to.';
 COMMENT ON COLUMN data_contract_system_pushes.data_contract_id IS 'The contract; its links go with it.';
@@ -48,7 +50,8 @@ CREATE TABLE data_contract_system_sources (
     CONSTRAINT data_contract_system_sources_pkey PRIMARY KEY (data_contract_id, system_id)
 );
 
-CREATE INDEX data_contract_system_sources_system_id_idx ON data_contract_system_sources (system_id, data_contract_id);
+CREATE INDEX data_contract_system_sources_system_id_data_contract_id_idx
+    ON data_contract_system_sources (system_id, data_contract_id);
 
 COMMENT ON TABLE data_contract_system_sources IS 'Systems that are the sources of data contracts.';
 COMMENT ON COLUMN data_contract_system_sources.data_contract_id IS 'The contract; its links go with it.';
@@ -60,23 +63,26 @@ CREATE TABLE data_contract_business_owners (
     data_contract_id uuid NOT NULL
         CONSTRAINT data_contract_business_owners_data_contract_id_fkey REFERENCES data_contracts (id) ON DELETE CASCADE,
     business_owner_id uuid NOT NULL
-        CONSTRAINT data_contract_business_owners_business_owner_id_fkey REFERENCES business_owners (id) ON DELETE RESTRICT,
+        CONSTRAINT data_contract_business_owners_business_owner_id_fkey REFERENCES business_owners (id)
+        ON DELETE RESTRICT,
     role text COLLATE "C" NOT NULL DEFAULT 'business_owner',
     created_at timestamptz NOT NULL DEFAULT now(),
     created_by text NOT NULL DEFAULT session_user,
     CONSTRAINT data_contract_business_owners_pkey PRIMARY KEY (data_contract_id, business_owner_id, role),
     CONSTRAINT data_contract_business_owners_role_check
-        CHECK (role <> '' AND role = btrim(role, E' \t\n\r\f\v') AND length(role) <= 255)
+        CHECK (role <> '' AND role = btrim(role, E' \t\n\r\f\x0B') AND length(role) <= 255)
 );
 
-CREATE INDEX data_contract_business_owners_business_owner_id_idx ON data_contract_business_owners (business_owner_id, data_contract_id);
+CREATE INDEX data_contract_business_owners_business_owner_id_idx
+    ON data_contract_business_owners (business_owner_id, data_contract_id);
 
 COMMENT ON TABLE data_contract_business_owners IS 'Business owners of data contracts, each with a role.';
 COMMENT ON COLUMN data_contract_business_owners.data_contract_id IS 'The contract; its links go with it.';
 COMMENT ON COLUMN data_contract_business_owners.business_owner_id IS
     'The business owner; one in use cannot be deleted.';
 COMMENT ON COLUMN data_contract_business_owners.role IS
-    'What the owner is to the contract: business_owner, or e.g. business_sme, technical_owner, technical_sme, support_lead, contract_owner, data_steward.';
+    'What the owner is to the contract: business_owner, or e.g. business_sme, technical_owner, technical_sme, '
+    'support_lead, contract_owner, data_steward.';
 COMMENT ON COLUMN data_contract_business_owners.created_at IS 'When the link was made: the start of its transaction.';
 COMMENT ON COLUMN data_contract_business_owners.created_by IS 'The database user who made the link.';
 
@@ -92,7 +98,8 @@ CREATE TABLE data_contract_team_access (
     CONSTRAINT data_contract_team_access_permission_check CHECK (permission IN ('read', 'write'))
 );
 
-CREATE INDEX data_contract_team_access_team_id_idx ON data_contract_team_access (team_id, data_contract_id);
+CREATE INDEX data_contract_team_access_team_id_data_contract_id_idx
+    ON data_contract_team_access (team_id, data_contract_id);
 
 COMMENT ON TABLE data_contract_team_access IS 'Teams that may read or write the data of a contract.';
 COMMENT ON COLUMN data_contract_team_access.data_contract_id IS 'The contract; its links go with it.';
@@ -122,7 +129,7 @@ CREATE TABLE data_feed_dependencies (
 
 CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx
     ON data_feed_dependencies (data_feed_id, data_contract_id);
-CREATE INDEX data_feed_dependencies_dependency_feed_id_idx
+CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx
     ON data_feed_dependencies (dependency_feed_id, data_contract_id);
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON data_feed_dependencies

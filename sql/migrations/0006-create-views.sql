@@ -242,7 +242,8 @@ COMMENT ON COLUMN contract_current.created_by IS 'Who made the version.';
 COMMENT ON COLUMN contract_current.updated_by IS 'Who last changed the version.';
 
 COMMENT ON VIEW contract_systems IS
-    'One row a contract version, system and direction, e.g. all contracts that pull from a system: WHERE system = ... AND direction = ''pulls_from''.';
+    'One row a contract version, system and direction, e.g. all contracts that pull from a system: WHERE system = ... '
+    'AND direction = ''pulls_from''.';
 COMMENT ON COLUMN contract_systems.contract_id IS 'Key of the contract version in data_contracts.';
 COMMENT ON COLUMN contract_systems.contract IS 'Contract name.';
 COMMENT ON COLUMN contract_systems.version IS 'Contract version.';
@@ -251,7 +252,8 @@ COMMENT ON COLUMN contract_systems.system IS 'Name of the system.';
 COMMENT ON COLUMN contract_systems.direction IS 'pulls_from, pushes_to or system_sources.';
 
 COMMENT ON VIEW contract_owners IS
-    'One row a contract version, business owner and role, e.g. all contracts owned by a business owner: WHERE business_owner = ... AND role = ''business_owner''.';
+    'One row a contract version, business owner and role, e.g. all contracts owned by a business owner: WHERE '
+    'business_owner = ... AND role = ''business_owner''.';
 COMMENT ON COLUMN contract_owners.contract_id IS 'Key of the contract version in data_contracts.';
 COMMENT ON COLUMN contract_owners.contract IS 'Contract name.';
 COMMENT ON COLUMN contract_owners.version IS 'Contract version.';
@@ -279,7 +281,8 @@ COMMENT ON COLUMN contract_dependencies.dependency IS 'Name of the feed it depen
 COMMENT ON COLUMN contract_dependencies.dependency_type IS 'required or optional.';
 
 COMMENT ON VIEW domain_tree IS
-    'The domains with their place in the hierarchy and their numbers of contract versions; ORDER BY path shows the tree.';
+    'The domains with their place in the hierarchy and their numbers of contract versions; ORDER BY path shows the '
+    'tree.';
 COMMENT ON COLUMN domain_tree.domain_id IS 'Key of the domain.';
 COMMENT ON COLUMN domain_tree.domain IS 'Name of the domain.';
 COMMENT ON COLUMN domain_tree.parent_domain IS 'Name of the domain it lies within; null for a top domain.';

@@ -64,7 +64,8 @@ BEGIN ATOMIC
     SELECT item FROM nested WHERE height = 1;
 END;
 
-COMMENT ON FUNCTION domain_item(uuid) IS 'A domain, with the domains it lies within, as an item of a contract document.';
+COMMENT ON FUNCTION domain_item(uuid) IS
+    'A domain, with the domains it lies within, as an item of a contract document.';
 
 CREATE FUNCTION contract_document(contract_id uuid) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -151,10 +152,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT coalesce(jsonb_object_agg(key, CASE
         WHEN key IN ('data_feed', 'domain') AND jsonb_typeof(value) <> 'null' THEN to_jsonb(item_name(value))
-        WHEN key IN ('coercion_rules', 'validation_rules') AND jsonb_typeof(value) = 'object'
-            THEN jsonb_build_object('version', value ->> 'version', 'rules', value -> 'rules')
-        WHEN key = 'ownership' AND jsonb_typeof(value) = 'object'
-            THEN '{"owner": null, "team": null, "additional_info": null}' || value
         WHEN key IN ('pulls_from', 'pushes_to', 'system_sources') THEN (
             SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]') FROM list_items(value) AS item)
         WHEN key = 'business_owners' THEN (
@@ -188,7 +185,8 @@ RETURN (
     FROM jsonb_each(said)
     WHERE CASE
         -- What these leave out stays as it is.
-        WHEN key IN ('ownership', 'team_access') AND jsonb_typeof(value) = 'object'
+        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
+            AND jsonb_typeof(value) = 'object'
             THEN coalesce(nullif(stored -> key, 'null'), '{}') || value
         ELSE value
     END <> stored -> key

@@ -1,6 +1,6 @@
 DROP FUNCTION register_contract(jsonb);
 DROP FUNCTION load_documents(jsonb[], boolean);
-DROP FUNCTION remove_relations(jsonb[]);
+DROP FUNCTION revise_relations(jsonb[]);
 DROP FUNCTION load_relations(jsonb[]);
 DROP FUNCTION load_contracts(jsonb[]);
 DROP FUNCTION load_data_feeds(jsonb[]);

@@ -6,73 +6,109 @@
 CREATE FUNCTION check_document(document jsonb) RETURNS TABLE (pointer text, reason text, remedy text)
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    WITH allowed AS (
+    -- Of each object in a document: where it stands, and of what kind each of its keys may be.
+    WITH RECURSIVE object_kind AS (
         SELECT '{
-            "name": ["string"], "version": ["string"], "status": ["string"], "description": ["string", "null"],
-            "is_data_feed": ["boolean"], "data_feed": ["string", "object"], "domain": ["string", "object", "null"],
-            "schema": ["object"], "coercion_rules": ["object", "null"], "validation_rules": ["object", "null"],
-            "governance_rules": ["object", "null"], "metadata": ["object", "null"], "ownership": ["object", "null"],
-            "pulls_from": ["array", "null"], "pushes_to": ["array", "null"], "system_sources": ["array", "null"],
-            "business_owners": ["array", "null"], "team_access": ["object", "null"],
-            "dependencies": ["array", "null"], "created_by": ["string", "null"], "updated_by": ["string", "null"]
+            "document": {
+                "name": ["string"], "version": ["string"], "status": ["string"], "description": ["string", "null"],
+                "is_data_feed": ["boolean"], "data_feed": ["string", "object"],
+                "domain": ["string", "object", "null"], "schema": ["object"],
+                "coercion_rules": ["object", "null"], "validation_rules": ["object", "null"],
+                "governance_rules": ["object", "null"], "metadata": ["object", "null"],
+                "ownership": ["object", "null"], "pulls_from": ["array", "null"], "pushes_to": ["array", "null"],
+                "system_sources": ["array", "null"], "business_owners": ["array", "null"],
+                "team_access": ["object", "null"], "dependencies": ["array", "null"],
+                "created_by": ["string", "null"], "updated_by": ["string", "null"]},
+            "system": {
+                "name": ["string"], "description": ["string", "null"], "system_type": ["string", "null"],
+                "connection_info": ["object", "string", "null"], "is_active": ["boolean"]},
+            "business owner": {
+                "name": ["string"], "role": ["string"], "description": ["string", "null"],
+                "contact_email": ["string", "null"], "department": ["string", "null"], "is_active": ["boolean"]},
+            "team": {
+                "name": ["string"], "description": ["string", "null"], "team_type": ["string", "null"],
+                "is_active": ["boolean"]},
+            "data feed": {
+                "name": ["string"], "title": ["string", "null"], "description": ["string", "null"],
+                "feed_type": ["string", "null"], "is_active": ["boolean"]},
+            "dependency": {
+                "name": ["string"], "dependency_type": ["string"], "title": ["string", "null"],
+                "description": ["string", "null"], "feed_type": ["string", "null"], "is_active": ["boolean"]},
+            "domain": {
+                "name": ["string"], "description": ["string", "null"],
+                "parent_domain": ["string", "object", "null"], "is_active": ["boolean"]},
+            "ownership": {
+                "resource_id": ["string"], "owner": ["string", "null"], "team": ["string", "null"],
+                "additional_info": ["object", "null"]},
+            "rules": {"version": ["string", "null"], "rules": ["object"]},
+            "access": {"read": ["array", "null"], "write": ["array", "null"]}
         }'::jsonb AS kinds
     ),
+    domain AS (
+        SELECT '/domain' AS pointer, document -> 'domain' AS value
+        UNION ALL
+        SELECT d.pointer || '/parent_domain', value -> 'parent_domain' FROM domain AS d
+        WHERE jsonb_typeof(value) = 'object' AND value ? 'parent_domain'
+    ),
     item AS (
-        SELECT relation.pointer || '/' || place - 1 AS pointer, value, attributes
+        SELECT relation.pointer || '/' || place - 1 AS pointer, kind, value
         FROM (VALUES
-            ('/pulls_from', document -> 'pulls_from',
-                '{name,description,system_type,connection_info,is_active}'::text[]),
-            ('/pushes_to', document -> 'pushes_to', '{name,description,system_type,connection_info,is_active}'),
-            ('/system_sources', document -> 'system_sources',
-                '{name,description,system_type,connection_info,is_active}'),
-            ('/business_owners', document -> 'business_owners',
-                '{name,role,description,contact_email,department,is_active}'),
-            ('/team_access/read', document #> '{team_access,read}', '{name,description,team_type,is_active}'),
-            ('/team_access/write', document #> '{team_access,write}', '{name,description,team_type,is_active}'),
-            ('/dependencies', document -> 'dependencies',
-                '{name,dependency_type,title,description,feed_type,is_active}')
-        ) AS relation (pointer, list, attributes),
+            ('/pulls_from', 'system', document -> 'pulls_from'),
+            ('/pushes_to', 'system', document -> 'pushes_to'),
+            ('/system_sources', 'system', document -> 'system_sources'),
+            ('/business_owners', 'business owner', document -> 'business_owners'),
+            ('/team_access/read', 'team', document #> '{team_access,read}'),
+            ('/team_access/write', 'team', document #> '{team_access,write}'),
+            ('/dependencies', 'dependency', document -> 'dependencies')
+        ) AS relation (pointer, kind, list),
             jsonb_array_elements(CASE jsonb_typeof(list) WHEN 'array' THEN list END)
                 WITH ORDINALITY AS list_item (value, place)
+    ),
+    object AS (
+        SELECT '' AS pointer, 'document' AS kind, '{name,version}'::text[] AS required, document AS value
         UNION ALL
-        SELECT '/data_feed', document -> 'data_feed', '{name,title,description,feed_type,is_active}'
-        WHERE document ? 'data_feed'
+        SELECT i.pointer, i.kind, '{name}', i.value FROM item AS i
         UNION ALL
-        SELECT '/domain', document -> 'domain', '{name,description,parent_domain,is_active}'
-        WHERE jsonb_typeof(document -> 'domain') <> 'null'
+        SELECT '/data_feed', 'data feed', '{name}', document -> 'data_feed'
+        UNION ALL
+        SELECT d.pointer, 'domain', '{name}', d.value FROM domain AS d
+        UNION ALL
+        SELECT '/ownership', 'ownership', '{}', document -> 'ownership'
+        UNION ALL
+        SELECT '/coercion_rules', 'rules', '{rules}', document -> 'coercion_rules'
+        UNION ALL
+        SELECT '/validation_rules', 'rules', '{rules}', document -> 'validation_rules'
+        UNION ALL
+        SELECT '/team_access', 'access', '{}', document -> 'team_access'
     )
     SELECT '', 'a contract document is a JSON object', 'See docs/contract-document.md.'
-    WHERE jsonb_typeof(document) <> 'object'
+    WHERE jsonb_typeof(document) IS DISTINCT FROM 'object'
     UNION ALL
-    SELECT '', format('the document has no %s', key), 'Every contract document names its contract and version.'
-    FROM unnest('{name,version}'::text[]) AS key
-    WHERE jsonb_typeof(document) = 'object' AND NOT document ? key
+    SELECT o.pointer, format('the %s has no %s', o.kind, key), format('Add the key %s.', key)
+    FROM object AS o, unnest(o.required) AS key
+    WHERE jsonb_typeof(o.value) = 'object' AND NOT o.value ? key
     UNION ALL
-    SELECT '/' || key,
-        CASE WHEN kinds ? key THEN format('%s is a %s', key, jsonb_typeof(value)) ELSE format('unknown key %s', key) END,
-        CASE WHEN kinds ? key THEN format('It must be one of: %s.', kinds ->> key)
-            ELSE format('Known keys: %s.', (SELECT string_agg(known, ', ') FROM jsonb_object_keys(kinds) AS known)) END
-    FROM allowed, jsonb_each(CASE jsonb_typeof(document) WHEN 'object' THEN document END)
-    WHERE (kinds -> key) ? jsonb_typeof(value) IS NOT TRUE
+    SELECT o.pointer || '/' || key,
+        CASE WHEN kinds -> o.kind ? key THEN format('%s is a %s', key, jsonb_typeof(entry.value))
+            ELSE format('unknown key %s', key) END,
+        CASE WHEN kinds -> o.kind ? key THEN format('It must be one of: %s.', kinds -> o.kind ->> key)
+            ELSE format('Known keys: %s.', (
+                SELECT string_agg(known, ', ') FROM jsonb_object_keys(kinds -> o.kind) AS known)) END
+    FROM object_kind, object AS o,
+        jsonb_each(CASE jsonb_typeof(o.value) WHEN 'object' THEN o.value END) AS entry (key, value)
+    WHERE (kinds -> o.kind -> key) ? jsonb_typeof(entry.value) IS NOT TRUE
     UNION ALL
-    SELECT item.pointer, 'not a name, nor an object with a name and known attributes',
-        format('Write the name, or an object with keys out of: %s.', array_to_string(attributes, ', '))
-    FROM item
-    WHERE CASE jsonb_typeof(value)
-        WHEN 'string' THEN false
-        WHEN 'object' THEN jsonb_typeof(value -> 'name') IS DISTINCT FROM 'string' OR value - attributes <> '{}'
-        ELSE true
-    END
+    SELECT i.pointer, format('a %s is not a name', jsonb_typeof(i.value)), 'Write the name, or an object with a name.'
+    FROM item AS i WHERE jsonb_typeof(i.value) NOT IN ('string', 'object')
     UNION ALL
-    SELECT item.pointer || '/connection_info', 'holds a credential',
+    SELECT i.pointer || '/connection_info', 'holds a credential',
         'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.'
-    FROM item
-    WHERE jsonb_typeof(value) = 'object' AND contains_credential(value -> 'connection_info')
+    FROM item AS i
+    WHERE i.kind = 'system' AND jsonb_typeof(i.value) = 'object'
+        AND contains_credential(i.value -> 'connection_info')
     UNION ALL
-    SELECT '/' || key, format('%s holds no rules object', key), 'Write {"version": "1.0.0", "rules": {...}}.'
-    FROM unnest('{coercion_rules,validation_rules}'::text[]) AS key
-    WHERE jsonb_typeof(document -> key) = 'object'
-        AND jsonb_typeof(document -> key -> 'rules') IS DISTINCT FROM 'object';
+    SELECT '/schema/version', 'the version of the schema is no text', 'Write it as text, e.g. "1.0.0".'
+    WHERE jsonb_typeof(document #> '{schema,version}') <> 'string';
 END;
 
 COMMENT ON FUNCTION check_document(jsonb) IS
@@ -122,7 +158,19 @@ BEGIN ATOMIC
         SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
             generate_subscripts(documents, 1) AS place
     ) AS d
-    WHERE contract_id IS NULL AND NOT document ? 'schema'
+    WHERE contract_id IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema'
+    UNION ALL
+    SELECT d.place, '', 'another document of the same call is of the same contract version',
+        'Merge the two, or leave one of them out.'
+    FROM (
+        SELECT n.place, count(*) OVER (PARTITION BY n.name, n.version) AS documents
+        FROM (
+            SELECT generate_subscripts(documents, 1) AS place, unnest(documents) ->> 'name' AS name,
+                unnest(documents) ->> 'version' AS version
+        ) AS n
+        WHERE n.name IS NOT NULL AND n.version IS NOT NULL
+    ) AS d
+    WHERE d.documents > 1
     UNION ALL
     -- Published: a consumer may rely on it.
     SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', c.status, key),
@@ -193,19 +241,26 @@ BEGIN ATOMIC
         SELECT DISTINCT m.kind, m.item
         FROM (SELECT unnest(documents) AS document) AS d
         CROSS JOIN LATERAL (
-            SELECT 'system' AS kind, list_items(document -> 'pulls_from') AS item WHERE 'system' = ANY (kinds)
+            SELECT 'system' AS kind, item FROM list_items(document -> 'pulls_from') AS item
+            WHERE 'system' = ANY (kinds)
             UNION ALL
-            SELECT 'system', list_items(document -> 'pushes_to') WHERE 'system' = ANY (kinds)
+            SELECT 'system', item FROM list_items(document -> 'pushes_to') AS item
+            WHERE 'system' = ANY (kinds)
             UNION ALL
-            SELECT 'system', list_items(document -> 'system_sources') WHERE 'system' = ANY (kinds)
+            SELECT 'system', item FROM list_items(document -> 'system_sources') AS item
+            WHERE 'system' = ANY (kinds)
             UNION ALL
-            SELECT 'business owner', list_items(document -> 'business_owners') WHERE 'business owner' = ANY (kinds)
+            SELECT 'business owner', item FROM list_items(document -> 'business_owners') AS item
+            WHERE 'business owner' = ANY (kinds)
             UNION ALL
-            SELECT 'team', list_items(document #> '{team_access,read}') WHERE 'team' = ANY (kinds)
+            SELECT 'team', item FROM list_items(document #> '{team_access,read}') AS item
+            WHERE 'team' = ANY (kinds)
             UNION ALL
-            SELECT 'team', list_items(document #> '{team_access,write}') WHERE 'team' = ANY (kinds)
+            SELECT 'team', item FROM list_items(document #> '{team_access,write}') AS item
+            WHERE 'team' = ANY (kinds)
             UNION ALL
-            SELECT 'data feed', list_items(document -> 'dependencies') WHERE 'data feed' = ANY (kinds)
+            SELECT 'data feed', item FROM list_items(document -> 'dependencies') AS item
+            WHERE 'data feed' = ANY (kinds)
             UNION ALL
             SELECT 'data feed', document -> 'data_feed' WHERE 'data feed' = ANY (kinds) AND document ? 'data_feed'
         ) AS m
@@ -232,18 +287,10 @@ END;
 COMMENT ON FUNCTION mentioned_entities(jsonb[], text[]) IS
     'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
--- The settings of the functions below: one plan, whatever the tables held when a connection first used it. Everything
--- is looked up by key; a plan made while the tables were empty would scan them for every batch once they are full.
-
 CREATE FUNCTION load_entities(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET plan_cache_mode = 'force_generic_plan'
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 DECLARE
     domain_rows jsonb;
@@ -339,6 +386,13 @@ BEGIN
     )
     SELECT coalesce(array_agg(n.name), '{}') INTO new_domains FROM new_domain AS n;
 
+    -- Most documents only name their domain.
+    IF NOT domain_rows @? '$.*.keyvalue()' THEN
+        RETURN QUERY
+        SELECT 'domains', cardinality(new_domains)::bigint, 0::bigint,
+            (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains), 0::bigint;
+        RETURN;
+    END IF;
     WITH wanted AS (
         SELECT d.id, d.name, coalesce(a ->> 'description', d.description) AS description,
             coalesce((a ->> 'is_active')::boolean, d.is_active) AS is_active,
@@ -371,11 +425,6 @@ CREATE FUNCTION load_data_feeds(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET plan_cache_mode = 'force_generic_plan'
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 BEGIN
     RETURN QUERY
@@ -418,22 +467,19 @@ CREATE FUNCTION load_contracts(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET plan_cache_mode = 'force_generic_plan'
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 DECLARE
     -- Of each document, in the same order: its contract and its components, present or to be. What is new takes the
     -- id of its contract: one identifier a contract version.
     existing boolean[];
+    any_existing boolean;
     contract_ids uuid[];
     schema_ids uuid[];
     coercion_ids uuid[];
     validation_ids uuid[];
     governance_ids uuid[];
     metadata_ids uuid[];
+    ownership_ids text[]; -- null where there is none yet
     resource_ids text[];
     cleared jsonb;
 BEGIN
@@ -445,6 +491,7 @@ BEGIN
         array_agg(coalesce(c.validation_rules_id, d.id) ORDER BY place),
         array_agg(coalesce(c.governance_rules_id, d.id) ORDER BY place),
         array_agg(coalesce(c.metadata_id, d.id) ORDER BY place),
+        array_agg(c.ownership_id ORDER BY place),
         array_agg(coalesce(
             document #>> '{ownership,resource_id}', c.ownership_id,
             -- The id keeps apart what a version that holds the separator could confuse.
@@ -459,8 +506,8 @@ BEGIN
                 WHERE jsonb_typeof(document -> 'governance_rules') = 'null'),
             'metadata_record', count(c.metadata_id) FILTER (WHERE jsonb_typeof(document -> 'metadata') = 'null'),
             'ownership', count(c.ownership_id) FILTER (WHERE jsonb_typeof(document -> 'ownership') = 'null'))
-    INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids, resource_ids,
-        cleared
+    INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids,
+        ownership_ids, resource_ids, cleared
     FROM (
         SELECT document, place, coalesce(
             (SELECT c.id FROM data_contracts AS c
@@ -469,11 +516,15 @@ BEGIN
     ) AS d
     LEFT JOIN data_contracts AS c ON c.id = d.id;
 
+    any_existing := true = ANY (existing);
     unchanged := 0;
-    UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
-    FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND document ? 'schema' AND s.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
+        FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND document ? 'schema' AND s.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO schemas (id, name, version, schema_data)
     SELECT d.id, document ->> 'name', document #>> '{schema,version}', document -> 'schema'
     FROM (SELECT unnest(documents) AS document, unnest(schema_ids) AS id, unnest(existing) AS existed) AS d
@@ -483,10 +534,16 @@ BEGIN
     deleted := 0;
     RETURN NEXT;
 
-    UPDATE coercion_rules AS r SET version = document #>> '{coercion_rules,version}', rules = document #> '{coercion_rules,rules}'
-    FROM (SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'coercion_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE coercion_rules AS r SET
+            version = CASE WHEN document -> 'coercion_rules' ? 'version'
+                THEN document #>> '{coercion_rules,version}' ELSE r.version END,
+            rules = document #> '{coercion_rules,rules}'
+        FROM (SELECT unnest(documents) AS document, unnest(coercion_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'coercion_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO coercion_rules (id, schema_id, version, rules)
     SELECT d.id, schema_id, document #>> '{coercion_rules,version}', document #> '{coercion_rules,rules}'
     FROM (
@@ -500,10 +557,16 @@ BEGIN
     deleted := (cleared ->> 'coercion_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE validation_rules AS r SET version = document #>> '{validation_rules,version}', rules = document #> '{validation_rules,rules}'
-    FROM (SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'validation_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE validation_rules AS r SET
+            version = CASE WHEN document -> 'validation_rules' ? 'version'
+                THEN document #>> '{validation_rules,version}' ELSE r.version END,
+            rules = document #> '{validation_rules,rules}'
+        FROM (SELECT unnest(documents) AS document, unnest(validation_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'validation_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO validation_rules (id, schema_id, version, rules)
     SELECT d.id, schema_id, document #>> '{validation_rules,version}', document #> '{validation_rules,rules}'
     FROM (
@@ -517,10 +580,13 @@ BEGIN
     deleted := (cleared ->> 'validation_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE governance_rules AS r SET rule_definition = document -> 'governance_rules'
-    FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'governance_rules') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE governance_rules AS r SET rule_definition = document -> 'governance_rules'
+        FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'governance_rules') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO governance_rules (id, name, rule_definition)
     SELECT d.id, document ->> 'name', document -> 'governance_rules'
     FROM (SELECT unnest(documents) AS document, unnest(governance_ids) AS id, unnest(existing) AS existed) AS d
@@ -531,10 +597,13 @@ BEGIN
     deleted := (cleared ->> 'governance_rules')::bigint;
     RETURN NEXT;
 
-    UPDATE metadata_record AS r SET metadata_data = document -> 'metadata'
-    FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'metadata') = 'object' AND r.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE metadata_record AS r SET metadata_data = document -> 'metadata'
+        FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
+        WHERE existed AND jsonb_typeof(document -> 'metadata') = 'object' AND r.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO metadata_record (id, resource_id, metadata_data)
     SELECT d.id, (document ->> 'name') || '@' || (document ->> 'version'), document -> 'metadata'
     FROM (SELECT unnest(documents) AS document, unnest(metadata_ids) AS id, unnest(existing) AS existed) AS d
@@ -545,51 +614,66 @@ BEGIN
     deleted := (cleared ->> 'metadata_record')::bigint;
     RETURN NEXT;
 
-    UPDATE ownership AS r SET owner = document #>> '{ownership,owner}', team = document #>> '{ownership,team}',
-        additional_info = nullif(document #> '{ownership,additional_info}', 'null')
-    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE existed AND jsonb_typeof(document -> 'ownership') = 'object' AND r.resource_id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE ownership AS r SET
+            resource_id = d.resource_id,
+            owner = CASE WHEN document -> 'ownership' ? 'owner'
+                THEN document #>> '{ownership,owner}' ELSE r.owner END,
+            team = CASE WHEN document -> 'ownership' ? 'team'
+                THEN document #>> '{ownership,team}' ELSE r.team END,
+            additional_info = CASE WHEN document -> 'ownership' ? 'additional_info'
+                THEN nullif(document #> '{ownership,additional_info}', 'null') ELSE r.additional_info END
+        FROM (
+            SELECT unnest(documents) AS document, unnest(ownership_ids) AS id, unnest(resource_ids) AS resource_id
+        ) AS d
+        WHERE jsonb_typeof(document -> 'ownership') = 'object' AND r.resource_id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO ownership (resource_id, owner, team, additional_info)
-    SELECT d.id, document #>> '{ownership,owner}', document #>> '{ownership,team}',
+    SELECT resource_id, document #>> '{ownership,owner}', document #>> '{ownership,team}',
         nullif(document #> '{ownership,additional_info}', 'null')
-    FROM (SELECT unnest(documents) AS document, unnest(resource_ids) AS id, unnest(existing) AS existed) AS d
-    WHERE jsonb_typeof(document -> 'ownership') = 'object'
-        AND (NOT existed OR NOT EXISTS (SELECT FROM ownership AS r WHERE r.resource_id = d.id));
+    FROM (
+        SELECT unnest(documents) AS document, unnest(ownership_ids) AS id, unnest(resource_ids) AS resource_id
+    ) AS d
+    WHERE jsonb_typeof(document -> 'ownership') = 'object' AND id IS NULL;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'ownership';
     deleted := (cleared ->> 'ownership')::bigint;
     RETURN NEXT;
 
-    UPDATE data_contracts AS c SET
-        status = coalesce(document ->> 'status', c.status),
-        coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
-            WHEN 'object' THEN coercion_id WHEN 'null' THEN NULL ELSE c.coercion_rules_id END,
-        validation_rules_id = CASE jsonb_typeof(document -> 'validation_rules')
-            WHEN 'object' THEN validation_id WHEN 'null' THEN NULL ELSE c.validation_rules_id END,
-        governance_rules_id = CASE jsonb_typeof(document -> 'governance_rules')
-            WHEN 'object' THEN governance_id WHEN 'null' THEN NULL ELSE c.governance_rules_id END,
-        metadata_id = CASE jsonb_typeof(document -> 'metadata')
-            WHEN 'object' THEN d.metadata_id WHEN 'null' THEN NULL ELSE c.metadata_id END,
-        ownership_id = CASE jsonb_typeof(document -> 'ownership')
-            WHEN 'object' THEN resource_id WHEN 'null' THEN NULL ELSE c.ownership_id END,
-        data_feed_id = coalesce(f.id, c.data_feed_id),
-        domain_id = CASE WHEN document ? 'domain' THEN o.id ELSE c.domain_id END,
-        description = CASE WHEN document ? 'description' THEN document ->> 'description' ELSE c.description END,
-        is_data_feed = coalesce((document ->> 'is_data_feed')::boolean, c.is_data_feed),
-        -- Moves also when only a component or a link changes.
-        updated_at = now(),
-        updated_by = session_user
-    FROM (
-        SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
-            unnest(coercion_ids) AS coercion_id, unnest(validation_ids) AS validation_id,
-            unnest(governance_ids) AS governance_id, unnest(metadata_ids) AS metadata_id,
-            unnest(resource_ids) AS resource_id
-    ) AS d
-    LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
-    LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
-    WHERE existed AND c.id = d.id;
-    GET DIAGNOSTICS updated = ROW_COUNT;
+    updated := 0;
+    IF any_existing THEN
+        UPDATE data_contracts AS c SET
+            status = coalesce(document ->> 'status', c.status),
+            coercion_rules_id = CASE jsonb_typeof(document -> 'coercion_rules')
+                WHEN 'object' THEN coercion_id WHEN 'null' THEN NULL ELSE c.coercion_rules_id END,
+            validation_rules_id = CASE jsonb_typeof(document -> 'validation_rules')
+                WHEN 'object' THEN validation_id WHEN 'null' THEN NULL ELSE c.validation_rules_id END,
+            governance_rules_id = CASE jsonb_typeof(document -> 'governance_rules')
+                WHEN 'object' THEN governance_id WHEN 'null' THEN NULL ELSE c.governance_rules_id END,
+            metadata_id = CASE jsonb_typeof(document -> 'metadata')
+                WHEN 'object' THEN d.metadata_id WHEN 'null' THEN NULL ELSE c.metadata_id END,
+            ownership_id = CASE jsonb_typeof(document -> 'ownership')
+                WHEN 'object' THEN resource_id WHEN 'null' THEN NULL ELSE c.ownership_id END,
+            data_feed_id = coalesce(f.id, c.data_feed_id),
+            domain_id = CASE WHEN document ? 'domain' THEN o.id ELSE c.domain_id END,
+            description = CASE WHEN document ? 'description' THEN document ->> 'description' ELSE c.description END,
+            is_data_feed = coalesce((document ->> 'is_data_feed')::boolean, c.is_data_feed),
+            -- Moves also when only a component or a link changes.
+            updated_at = now(),
+            updated_by = session_user
+        FROM (
+            SELECT unnest(documents) AS document, unnest(contract_ids) AS id, unnest(existing) AS existed,
+                unnest(coercion_ids) AS coercion_id, unnest(validation_ids) AS validation_id,
+                unnest(governance_ids) AS governance_id, unnest(metadata_ids) AS metadata_id,
+                unnest(resource_ids) AS resource_id
+        ) AS d
+        LEFT JOIN data_feeds AS f ON f.name = item_name(document -> 'data_feed')
+        LEFT JOIN domains AS o ON o.name = item_name(document -> 'domain')
+        WHERE existed AND c.id = d.id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+    END IF;
     INSERT INTO data_contracts (
         id, name, version, status, schema_id, coercion_rules_id, validation_rules_id, governance_rules_id, metadata_id,
         ownership_id, data_feed_id, domain_id, description, is_data_feed, created_by, updated_by)
@@ -626,11 +710,6 @@ CREATE FUNCTION load_relations(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET plan_cache_mode = 'force_generic_plan'
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 DECLARE
     contract_ids uuid[];
@@ -639,121 +718,80 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
     LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'pulls_from') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_pulls', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    updated := 0;
+    unchanged := 0;
+    deleted := 0;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'pushes_to') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_pushes', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'pulls_from') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_pulls';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS system_id
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'system_sources') AS item
-            JOIN systems AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_system_sources (data_contract_id, system_id)
-        SELECT said.data_contract_id, said.system_id FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_system_sources', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_pushes (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'pushes_to') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_pushes';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS business_owner_id, coalesce(item ->> 'role', 'business_owner') AS role
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            list_items(document -> 'business_owners') AS item
-            JOIN business_owners AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
-        SELECT said.data_contract_id, said.business_owner_id, said.role FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_business_owners', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_system_sources (data_contract_id, system_id)
+    SELECT d.id, e.id
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'system_sources') AS item
+        JOIN systems AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_system_sources';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT d.id AS data_contract_id, e.id AS team_id, permission
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
-            unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
-            JOIN teams AS e ON e.name = item_name(item)
-    ),
-    added AS (
-        INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
-        SELECT said.data_contract_id, said.team_id, said.permission FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_contract_team_access', n.added, 0::bigint, n.said - n.added, 0::bigint
-    FROM (SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added) AS n;
+    INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role)
+    SELECT d.id, e.id, coalesce(item ->> 'role', 'business_owner')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'business_owners') AS item
+        JOIN business_owners AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_business_owners';
+    RETURN NEXT;
 
-    RETURN QUERY
-    WITH said AS MATERIALIZED (
-        SELECT DISTINCT c.id AS data_contract_id, c.data_feed_id, e.id AS dependency_feed_id,
-            coalesce(item ->> 'dependency_type', 'required') AS dependency_type
-        FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-        JOIN data_contracts AS c ON c.id = d.id,
-            list_items(document -> 'dependencies') AS item
-            JOIN data_feeds AS e ON e.name = item_name(item)
-    ),
-    changed AS (
-        UPDATE data_feed_dependencies AS l SET dependency_type = said.dependency_type FROM said
-        WHERE l.data_contract_id = said.data_contract_id AND l.dependency_feed_id = said.dependency_feed_id
-            AND l.dependency_type <> said.dependency_type
-        RETURNING 1
-    ),
-    added AS (
-        INSERT INTO data_feed_dependencies (data_contract_id, data_feed_id, dependency_feed_id, dependency_type)
-        SELECT said.data_contract_id, said.data_feed_id, said.dependency_feed_id, said.dependency_type FROM said
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    SELECT 'data_feed_dependencies', n.added, n.changed, n.said - n.added - n.changed, 0::bigint
-    FROM (
-        SELECT (SELECT count(*) FROM said) AS said, (SELECT count(*) FROM added) AS added,
-            (SELECT count(*) FROM changed) AS changed
-    ) AS n;
+    INSERT INTO data_contract_team_access (data_contract_id, team_id, permission)
+    SELECT d.id, e.id, permission
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
+        JOIN teams AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_contract_team_access';
+    RETURN NEXT;
+
+    INSERT INTO data_feed_dependencies (data_contract_id, data_feed_id, dependency_feed_id, dependency_type)
+    SELECT c.id, c.data_feed_id, e.id, coalesce(item ->> 'dependency_type', 'required')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contracts AS c ON c.id = d.id,
+        list_items(document -> 'dependencies') AS item
+        JOIN data_feeds AS e ON e.name = item_name(item)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    table_name := 'data_feed_dependencies';
+    RETURN NEXT;
 END
 $$;
 
 COMMENT ON FUNCTION load_relations(jsonb[]) IS
     'Step 4 of the Migration Path: links the contracts of the documents to systems, owners, teams and feeds.';
 
-CREATE FUNCTION remove_relations(documents jsonb[])
+CREATE FUNCTION revise_relations(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET plan_cache_mode = 'force_generic_plan'
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 DECLARE
     contract_ids uuid[];
@@ -763,7 +801,6 @@ BEGIN
     JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
     inserted := 0;
     updated := 0;
-    unchanged := 0;
 
     DELETE FROM data_contract_system_pulls AS l
     USING (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
@@ -771,6 +808,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_pulls AS l ON l.data_contract_id = d.id
+    WHERE document ? 'pulls_from';
     table_name := 'data_contract_system_pulls';
     RETURN NEXT;
 
@@ -780,6 +821,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_pushes AS l ON l.data_contract_id = d.id
+    WHERE document ? 'pushes_to';
     table_name := 'data_contract_system_pushes';
     RETURN NEXT;
 
@@ -789,6 +834,10 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_system_sources AS l ON l.data_contract_id = d.id
+    WHERE document ? 'system_sources';
     table_name := 'data_contract_system_sources';
     RETURN NEXT;
 
@@ -799,6 +848,10 @@ BEGIN
         WHERE e.id = l.business_owner_id AND e.name = item_name(item)
             AND l.role = coalesce(item ->> 'role', 'business_owner'));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_business_owners AS l ON l.data_contract_id = d.id
+    WHERE document ? 'business_owners';
     table_name := 'data_contract_business_owners';
     RETURN NEXT;
 
@@ -811,6 +864,10 @@ BEGIN
             SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
             WHERE e.id = l.team_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    SELECT count(*) INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_contract_team_access AS l ON l.data_contract_id = d.id
+    WHERE (document -> 'team_access' ? l.permission);
     table_name := 'data_contract_team_access';
     RETURN NEXT;
 
@@ -820,14 +877,29 @@ BEGIN
         SELECT FROM data_feeds AS e, list_items(document -> 'dependencies') AS item
         WHERE e.id = l.dependency_feed_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    UPDATE data_feed_dependencies AS l SET dependency_type = coalesce(item ->> 'dependency_type', 'required')
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
+        list_items(document -> 'dependencies') AS item
+        JOIN data_feeds AS e ON e.name = item_name(item)
+    WHERE l.data_contract_id = d.id AND l.dependency_feed_id = e.id
+        AND l.dependency_type <> coalesce(item ->> 'dependency_type', 'required');
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    SELECT count(*) - updated INTO unchanged
+    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = d.id
+    WHERE document ? 'dependencies';
     table_name := 'data_feed_dependencies';
     RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION remove_relations(jsonb[]) IS
-    'Before the four steps: removes the links of existing contracts that their documents no longer name.';
+COMMENT ON FUNCTION revise_relations(jsonb[]) IS
+    'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes '
+    'the type of those dependencies that stay.';
 
+-- The settings, which hold for all that it calls: one plan, whatever the tables held when a connection first used it.
+-- Everything is looked up by key; a plan made while the tables were empty would scan them for every batch once they
+-- are full.
 CREATE FUNCTION load_documents(documents jsonb[], shape_checked boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -899,7 +971,7 @@ BEGIN
 
     written := added || changed_only;
     IF changed_only IS NOT NULL THEN
-        steps := steps || (SELECT jsonb_agg(step) FROM remove_relations(changed_only) AS step);
+        steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
     END IF;
     steps := steps || (SELECT jsonb_agg(step) FROM load_entities(accepted) AS step);
     steps := steps || (SELECT jsonb_agg(step) FROM load_data_feeds(accepted) AS step);
@@ -911,7 +983,8 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
             WHEN key = 'version' THEN (changed = '[]')::integer
             WHEN key = 'team_access' THEN
-                jsonb_array_length(coalesce(value -> 'read', '[]')) + jsonb_array_length(coalesce(value -> 'write', '[]'))
+                jsonb_array_length(coalesce(value -> 'read', '[]'))
+                + jsonb_array_length(coalesce(value -> 'write', '[]'))
             WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
             ELSE 1
         END)), '[]')
