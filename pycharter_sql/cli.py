@@ -307,6 +307,12 @@ def filters(command: Command) -> Command:
         click.option("--name", help="Contracts of this name."),
         click.option("--status", type=click.Choice(STATUSES), help="Versions of this status."),
         click.option("--domain", help="In this domain or one below it."),
+        click.option(
+            "--include-subdomains/--no-subdomains",
+            default=True,
+            show_default=True,
+            help="With --domain: also those below it.",
+        ),
         click.option("--data-feed", help="Describing this data feed."),
         click.option("--pulls-from", metavar="SYSTEM", help="Pulling from this system."),
         click.option("--pushes-to", metavar="SYSTEM", help="Pushing to this system."),
@@ -393,13 +399,12 @@ def demo(ctx: click.Context) -> None:
         server = embedded.default_server()
         server.start()
         target = Target(server.dsn, target.schema)
-    dsn = target.resolved()
-    click.secho(f"1. Migrations, on {embedded.DATABASE if target.dsn is None else dsn}", bold=True)
-    _migrate(dsn, target.schema)
+        click.secho(f"Embedded PostgreSQL: {server.dsn}\n", bold=True)
+    click.secho("1. Migrations", bold=True)
+    _migrate(target.resolved(), target.schema)
     with resources.as_file(resources.files("pycharter_sql.examples").joinpath("legacy")) as examples:
-        click.secho(
-            "\n2. Legacy metadata: " + ", ".join(sorted(path.name for path in examples.iterdir())), bold=True
-        )
+        names = ", ".join(sorted(path.name for path in examples.iterdir()))
+        click.secho(f"\n2. Legacy metadata: {names}", bold=True)
         with target.connection() as connection:
             report = _load(connection, target.schema, [examples], skip_invalid=False)
     _show_report(report)
@@ -410,8 +415,8 @@ def demo(ctx: click.Context) -> None:
     with target.connection() as connection:
         _show_contract(asdict(queries.get_contract(connection, "Order", schema=target.schema)))
     click.secho("\nNext", bold=True)
-    click.echo("  pycharter-sql list --pulls-from pim\n  pycharter-sql show Product 1.9.0 --format yaml")
-    click.echo(f"  psql '{dsn}'")
+    program = sys.argv[0] if os.sep in sys.argv[0] else "pycharter-sql"
+    click.echo(f"  {program} list --pulls-from pim\n  {program} show Product 1.9.0 --format yaml")
 
 
 @main.group()

@@ -119,15 +119,23 @@ def load(
     """
     with _atomic(conn), _Intake(documents) as intake:
         run = _Run(conn, schema)
-        with conn.transaction():
-            for batch in _read_ahead(intake):
-                run.send(batch)
-            if intake.reconsidered:
-                raise psycopg.Rollback
-        if intake.reconsidered:
+        batches = _read_ahead(intake)
+        again = False
+        try:
+            with conn.transaction():
+                for batch in batches:
+                    run.send(batch)
+                again = intake.reconsidered
+                if again:
+                    raise psycopg.Rollback
+        except _DOCUMENT_ERRORS:
+            again = True
+            for _ in batches:
+                pass  # only reads what is left
+        if again:
             run = _Run(conn, schema)
             for batch in intake.settled():
-                run.send(batch)
+                run.send_carefully(batch)
         report = run.report
         report.read, report.merged = intake.read, intake.merged
         report.refusals = intake.refusals + run.refusals
@@ -146,9 +154,9 @@ def register_contract(
     then has written nothing. Design: "Creating a Data Contract".
     """
     single = normalise(Raw(document, Place("document", "")))
-    with _atomic(conn), conn.transaction():
+    with _atomic(conn):
         run = _Run(conn, schema)
-        run.send([(0, _json_text(single.content), single)])
+        run.send_carefully([(0, _json_text(single.content), single)])
         if run.refusals:
             raise DocumentRefused(run.refusals)
     if run.report.inserted:
@@ -162,9 +170,9 @@ _Sent = tuple[int, str, Document]  # the document's number in the load, its JSON
 class _Intake:
     """Reads documents and holds each against those before it. Iterating yields batches fit to be sent.
 
-    Most loads need no more than that. Where a document turns out to complement or contradict an earlier one,
-    what was sent is to be rolled back (``reconsidered``), and ``settled`` yields everything anew, from a copy
-    on disk.
+    Most loads need no more than that. Where a document turns out to complement or contradict an earlier one
+    (``reconsidered``), what was sent is to be rolled back, and ``settled`` yields everything anew, from a
+    copy on disk.
     """
 
     def __init__(self, documents: Iterable[Raw | Refusal | Mapping[str, Any]]) -> None:
@@ -313,22 +321,30 @@ class _Run:
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
 
-    def send(self, batch: list[_Sent]) -> None:
-        if not batch:
-            return
+    def send_carefully(self, batch: list[_Sent]) -> None:
+        """As ``send``, but refuses a document that the database fails with, rather than failing with it.
+
+        Each batch is a savepoint. Thousands of those in one transaction slow other sessions' snapshots down:
+        hence only once an error has shown that it is needed.
+        """
         try:
-            with self.conn.transaction(), self.conn.cursor(row_factory=scalar_row) as cursor:
-                said = cursor.execute(self.call, [[text for _, text, _ in batch]]).fetchone()
+            with self.conn.transaction():
+                self.send(batch)
         except _DOCUMENT_ERRORS as error:
             if len(batch) > 1:
                 # Halves, to find the documents that the others need not fail with.
                 middle = len(batch) // 2
-                self.send(batch[:middle])
-                self.send(batch[middle:])
+                self.send_carefully(batch[:middle])
+                self.send_carefully(batch[middle:])
                 return
             remedy = error.diag.message_hint or "Correct the document."
             self._refuse(batch[0], "", error.diag.message_primary or str(error), remedy)
+
+    def send(self, batch: list[_Sent]) -> None:
+        if not batch:
             return
+        with self.conn.cursor(row_factory=scalar_row) as cursor:
+            said = cursor.execute(self.call, [[text for _, text, _ in batch]]).fetchone()
         assert isinstance(said, dict)
         for refusal in said["refusals"]:
             sent = batch[refusal["document"]]
