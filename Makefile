@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint snapshot clean
+.PHONY: demo test lint snapshot bench clean
 
 demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
@@ -17,6 +17,10 @@ lint: .venv/installed-dev
 
 snapshot: .venv/installed-dev
 	$(BIN)/python tests/snapshot.py
+
+bench: .venv/installed-embedded
+	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.one
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

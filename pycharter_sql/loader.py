@@ -24,6 +24,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
+from psycopg.types.json import Jsonb
 
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
 from pycharter_sql.errors import DocumentRefused, Refusal
@@ -314,9 +315,7 @@ class _Run:
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self.conn = conn
-        self.call = sql.SQL("SELECT {}.load_documents(%b::text[]::jsonb[], true)").format(
-            sql.Identifier(schema)
-        )
+        self.call = sql.SQL("SELECT {}.load_documents(%b::jsonb[], true)").format(sql.Identifier(schema))
         self.report = Report()
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
@@ -344,7 +343,7 @@ class _Run:
         if not batch:
             return
         with self.conn.cursor(row_factory=scalar_row) as cursor:
-            said = cursor.execute(self.call, [[text for _, text, _ in batch]]).fetchone()
+            said = cursor.execute(self.call, [[Jsonb(text, str.encode) for _, text, _ in batch]]).fetchone()
         assert isinstance(said, dict)
         for refusal in said["refusals"]:
             sent = batch[refusal["document"]]

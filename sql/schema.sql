@@ -3,11 +3,35 @@
 
 CREATE SCHEMA pycharter;
 
+CREATE FUNCTION pycharter.item_name(item jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE jsonb_typeof(item) WHEN 'object'::text THEN (item ->> 'name'::text) ELSE (item #>> '{}'::text[]) END;
+
+COMMENT ON FUNCTION pycharter.item_name(item jsonb) IS 'The name that an item of a relation gives: the item itself, or the name of an object {name, ...attributes}.';
+
+CREATE FUNCTION pycharter.list_items(list jsonb) RETURNS SETOF jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT jsonb_array_elements(
+         CASE jsonb_typeof(list)
+             WHEN 'array'::text THEN list
+             ELSE NULL::jsonb
+         END) AS jsonb_array_elements;
+END;
+
+COMMENT ON FUNCTION pycharter.list_items(list jsonb) IS 'The items of a relation; none where it is absent or null.';
+
+CREATE FUNCTION pycharter.comparable(key text, value jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((key = ANY (ARRAY['data_feed'::text, 'domain'::text])) AND (jsonb_typeof(value) <> 'null'::text)) THEN to_jsonb(pycharter.item_name(value)) WHEN (key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text])) THEN (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(comparable.value) item(item)) WHEN (key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(comparable.value) item(item)) WHEN (key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(comparable.value) item(item)) WHEN (key = 'team_access'::text) THEN (SELECT COALESCE(jsonb_object_agg(permission.permission, (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items((comparable.value -> permission.permission)) item(item))), '{}'::jsonb) AS "coalesce" FROM unnest('{read,write}'::text[]) permission(permission) WHERE ((jsonb_typeof(comparable.value) = 'null'::text) OR (comparable.value ? permission.permission))) ELSE value END;
+
+COMMENT ON FUNCTION pycharter.comparable(key text, value jsonb) IS 'What a key of a contract document says of the contract itself, in a form that compares: relations as sorted sets of names, without the attributes of entities.';
+
 CREATE FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE (CASE WHEN ((jsonb_each.key = ANY (ARRAY['ownership'::text, 'coercion_rules'::text, 'validation_rules'::text, 'team_access'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN (COALESCE(NULLIF((changed_keys.stored -> jsonb_each.key), 'null'::jsonb), '{}'::jsonb) || jsonb_each.value) ELSE jsonb_each.value END <> (changed_keys.stored -> jsonb_each.key)));
+    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE ((jsonb_each.value <> (changed_keys.stored -> jsonb_each.key)) AND (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])) AND (CASE WHEN ((jsonb_each.key = ANY (ARRAY['ownership'::text, 'coercion_rules'::text, 'validation_rules'::text, 'team_access'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN (COALESCE(NULLIF(pycharter.comparable(jsonb_each.key, (changed_keys.stored -> jsonb_each.key)), 'null'::jsonb), '{}'::jsonb) || pycharter.comparable(jsonb_each.key, jsonb_each.value)) ELSE pycharter.comparable(jsonb_each.key, jsonb_each.value) END <> pycharter.comparable(jsonb_each.key, (changed_keys.stored -> jsonb_each.key)))));
 
-COMMENT ON FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) IS 'An array of the keys in which the content of a document differs from the content stored; see document_content.';
+COMMENT ON FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) IS 'An array of the keys in which a contract document says something else than the document stored.';
 
 CREATE FUNCTION pycharter.contains_credential(info jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -132,12 +156,6 @@ END;
 
 COMMENT ON FUNCTION pycharter.check_document(document jsonb) IS 'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values that tables check (status, permission, lengths) are left to them.';
 
-CREATE FUNCTION pycharter.named_item(name text, attributes jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (jsonb_strip_nulls(attributes) = '{}'::jsonb) THEN to_jsonb(name) ELSE (jsonb_build_object('name', name) || jsonb_strip_nulls(attributes)) END;
-
-COMMENT ON FUNCTION pycharter.named_item(name text, attributes jsonb) IS 'An item of a relation: the bare name, or an object with those attributes that are not null.';
-
 CREATE FUNCTION pycharter.uuid_v7() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
     RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
@@ -209,13 +227,15 @@ CREATE FUNCTION pycharter.domain_item(domain_id uuid) RETURNS jsonb
             FROM (ancestor a
               JOIN pycharter.domains d ON ((d.id = a.parent_domain_id)))
          ), nested AS (
-          SELECT a.height,
+          SELECT (max(ancestor.height) + 1) AS height,
              NULL::jsonb AS item
-            FROM ( SELECT (max(ancestor.height) + 1) AS height
-                    FROM ancestor) a
+            FROM ancestor
          UNION ALL
           SELECT a.height,
-             pycharter.named_item(a.name, jsonb_build_object('description', a.description, 'is_active', NULLIF(a.is_active, true), 'parent_domain', n.item)) AS named_item
+                 CASE
+                     WHEN (num_nonnulls(a.description, NULLIF(a.is_active, true), n.item) = 0) THEN to_jsonb(a.name)
+                     ELSE jsonb_strip_nulls(jsonb_build_object('name', a.name, 'description', a.description, 'is_active', NULLIF(a.is_active, true), 'parent_domain', n.item))
+                 END AS jsonb_strip_nulls
             FROM (nested n
               JOIN ancestor a ON ((a.height = (n.height - 1))))
          )
@@ -225,64 +245,6 @@ CREATE FUNCTION pycharter.domain_item(domain_id uuid) RETURNS jsonb
 END;
 
 COMMENT ON FUNCTION pycharter.domain_item(domain_id uuid) IS 'A domain, with the domains it lies within, as an item of a contract document.';
-
-CREATE TABLE pycharter.systems (
-    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    description text,
-    system_type text,
-    connection_info jsonb,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by text DEFAULT SESSION_USER NOT NULL,
-    updated_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT systems_connection_info_check CHECK ((jsonb_typeof(connection_info) = ANY (ARRAY['object'::text, 'string'::text]))),
-    CONSTRAINT systems_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
-
-'::text)) AND (length(name) <= 255)))
-);
-
-COMMENT ON TABLE pycharter.systems IS 'External systems that data feeds pull from, push to, or use as sources.';
-
-COMMENT ON COLUMN pycharter.systems.id IS 'Key, time-ordered.';
-
-COMMENT ON COLUMN pycharter.systems.name IS 'Unique name, e.g. NetlineOpsReplica: up to 255 characters, trimmed.';
-
-COMMENT ON COLUMN pycharter.systems.description IS 'What the system is for.';
-
-COMMENT ON COLUMN pycharter.systems.system_type IS 'Kind of system, e.g. database, api, data_warehouse.';
-
-COMMENT ON COLUMN pycharter.systems.connection_info IS 'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that holds it instead.';
-
-COMMENT ON COLUMN pycharter.systems.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
-
-COMMENT ON COLUMN pycharter.systems.created_at IS 'When the row was made: the start of its transaction.';
-
-COMMENT ON COLUMN pycharter.systems.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
-
-COMMENT ON COLUMN pycharter.systems.created_by IS 'Who made the row: the database user, unless the writer names another.';
-
-COMMENT ON COLUMN pycharter.systems.updated_by IS 'The database user who last changed the row.';
-
-CREATE FUNCTION pycharter.system_item(system_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN (s.connection_info IS NULL) THEN item.item
-             ELSE (
-             CASE jsonb_typeof(item.item)
-                 WHEN 'object'::text THEN item.item
-                 ELSE jsonb_build_object('name', item.item)
-             END || jsonb_build_object('connection_info', s.connection_info))
-         END AS "case"
-    FROM pycharter.systems s,
-     LATERAL pycharter.named_item(s.name, jsonb_build_object('description', s.description, 'system_type', s.system_type, 'is_active', NULLIF(s.is_active, true))) item(item)
-   WHERE (s.id = system_item.system_id);
-END;
-
-COMMENT ON FUNCTION pycharter.system_item(system_id uuid) IS 'A system as an item of a contract document.';
 
 CREATE FUNCTION pycharter.version_sort_key(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -719,6 +681,45 @@ COMMENT ON COLUMN pycharter.schemas.created_by IS 'The database user who made th
 
 COMMENT ON COLUMN pycharter.schemas.updated_by IS 'The database user who last changed the row.';
 
+CREATE TABLE pycharter.systems (
+    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text,
+    system_type text,
+    connection_info jsonb,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT systems_connection_info_check CHECK ((jsonb_typeof(connection_info) = ANY (ARRAY['object'::text, 'string'::text]))),
+    CONSTRAINT systems_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
+
+'::text)) AND (length(name) <= 255)))
+);
+
+COMMENT ON TABLE pycharter.systems IS 'External systems that data feeds pull from, push to, or use as sources.';
+
+COMMENT ON COLUMN pycharter.systems.id IS 'Key, time-ordered.';
+
+COMMENT ON COLUMN pycharter.systems.name IS 'Unique name, e.g. NetlineOpsReplica: up to 255 characters, trimmed.';
+
+COMMENT ON COLUMN pycharter.systems.description IS 'What the system is for.';
+
+COMMENT ON COLUMN pycharter.systems.system_type IS 'Kind of system, e.g. database, api, data_warehouse.';
+
+COMMENT ON COLUMN pycharter.systems.connection_info IS 'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that holds it instead.';
+
+COMMENT ON COLUMN pycharter.systems.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+
+COMMENT ON COLUMN pycharter.systems.created_at IS 'When the row was made: the start of its transaction.';
+
+COMMENT ON COLUMN pycharter.systems.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
+
+COMMENT ON COLUMN pycharter.systems.created_by IS 'Who made the row: the database user, unless the writer names another.';
+
+COMMENT ON COLUMN pycharter.systems.updated_by IS 'The database user who last changed the row.';
+
 CREATE TABLE pycharter.teams (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -785,52 +786,105 @@ COMMENT ON COLUMN pycharter.validation_rules.created_by IS 'The database user wh
 
 COMMENT ON COLUMN pycharter.validation_rules.updated_by IS 'The database user who last changed the row.';
 
+CREATE VIEW pycharter.contract_documents AS
+ SELECT c.id AS contract_id,
+    c.name,
+    c.version,
+    jsonb_build_object('name', c.name, 'version', c.version, 'status', c.status, 'description', c.description, 'is_data_feed', c.is_data_feed, 'data_feed', ( SELECT
+                CASE
+                    WHEN (num_nonnulls(f.title, f.description, f.feed_type, NULLIF(f.is_active, true)) = 0) THEN to_jsonb(f.name)
+                    ELSE jsonb_strip_nulls(jsonb_build_object('name', f.name, 'title', f.title, 'description', f.description, 'feed_type', f.feed_type, 'is_active', NULLIF(f.is_active, true)))
+                END AS jsonb_strip_nulls
+           FROM pycharter.data_feeds f
+          WHERE (f.id = c.data_feed_id)), 'domain', ( SELECT
+                CASE
+                    WHEN (num_nonnulls(d.description, d.parent_domain_id, NULLIF(d.is_active, true)) = 0) THEN to_jsonb(d.name)
+                    ELSE pycharter.domain_item(d.id)
+                END AS domain_item
+           FROM pycharter.domains d
+          WHERE (d.id = c.domain_id)), 'schema', ( SELECT
+                CASE
+                    WHEN ((s.version IS NULL) OR ((s.schema_data ->> 'version'::text) = s.version)) THEN s.schema_data
+                    ELSE (s.schema_data || jsonb_build_object('version', s.version))
+                END AS "case"
+           FROM pycharter.schemas s
+          WHERE (s.id = c.schema_id)), 'coercion_rules', ( SELECT jsonb_build_object('version', r.version, 'rules', r.rules) AS jsonb_build_object
+           FROM pycharter.coercion_rules r
+          WHERE (r.id = c.coercion_rules_id)), 'validation_rules', ( SELECT jsonb_build_object('version', r.version, 'rules', r.rules) AS jsonb_build_object
+           FROM pycharter.validation_rules r
+          WHERE (r.id = c.validation_rules_id)), 'governance_rules', ( SELECT g.rule_definition
+           FROM pycharter.governance_rules g
+          WHERE (g.id = c.governance_rules_id)), 'metadata', ( SELECT m.metadata_data
+           FROM pycharter.metadata_record m
+          WHERE (m.id = c.metadata_id)), 'ownership', ( SELECT jsonb_build_object('resource_id', o.resource_id, 'owner', o.owner, 'team', o.team, 'additional_info', o.additional_info) AS jsonb_build_object
+           FROM pycharter.ownership o
+          WHERE (o.resource_id = c.ownership_id)), 'pulls_from', systems.pulls_from, 'pushes_to', systems.pushes_to, 'system_sources', systems.system_sources, 'business_owners', ( SELECT COALESCE(jsonb_agg(
+                CASE
+                    WHEN (num_nonnulls(NULLIF(l.role, 'business_owner'::text), b.description, b.contact_email, b.department, NULLIF(b.is_active, true)) = 0) THEN to_jsonb(b.name)
+                    ELSE jsonb_strip_nulls(jsonb_build_object('name', b.name, 'role', NULLIF(l.role, 'business_owner'::text), 'description', b.description, 'contact_email', b.contact_email, 'department', b.department, 'is_active', NULLIF(b.is_active, true)))
+                END ORDER BY b.name, l.role), '[]'::jsonb) AS "coalesce"
+           FROM (pycharter.data_contract_business_owners l
+             JOIN pycharter.business_owners b ON ((b.id = l.business_owner_id)))
+          WHERE (l.data_contract_id = c.id)), 'team_access', ( SELECT jsonb_build_object('read', COALESCE(jsonb_agg(access.item ORDER BY access.name) FILTER (WHERE (access.permission = 'read'::text)), '[]'::jsonb), 'write', COALESCE(jsonb_agg(access.item ORDER BY access.name) FILTER (WHERE (access.permission = 'write'::text)), '[]'::jsonb)) AS jsonb_build_object
+           FROM ( SELECT l.permission,
+                    t.name,
+                        CASE
+                            WHEN (num_nonnulls(t.description, t.team_type, NULLIF(t.is_active, true)) = 0) THEN to_jsonb(t.name)
+                            ELSE jsonb_strip_nulls(jsonb_build_object('name', t.name, 'description', t.description, 'team_type', t.team_type, 'is_active', NULLIF(t.is_active, true)))
+                        END AS item
+                   FROM (pycharter.data_contract_team_access l
+                     JOIN pycharter.teams t ON ((t.id = l.team_id)))
+                  WHERE (l.data_contract_id = c.id)) access), 'dependencies', ( SELECT COALESCE(jsonb_agg(
+                CASE
+                    WHEN (num_nonnulls(NULLIF(l.dependency_type, 'required'::text), f.title, f.description, f.feed_type, NULLIF(f.is_active, true)) = 0) THEN to_jsonb(f.name)
+                    ELSE jsonb_strip_nulls(jsonb_build_object('name', f.name, 'dependency_type', NULLIF(l.dependency_type, 'required'::text), 'title', f.title, 'description', f.description, 'feed_type', f.feed_type, 'is_active', NULLIF(f.is_active, true)))
+                END ORDER BY f.name), '[]'::jsonb) AS "coalesce"
+           FROM (pycharter.data_feed_dependencies l
+             JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
+          WHERE (l.data_contract_id = c.id)), 'created_by', c.created_by, 'updated_by', c.updated_by) AS document
+   FROM (pycharter.data_contracts c
+     CROSS JOIN LATERAL ( SELECT COALESCE(jsonb_agg(link.item ORDER BY link.name) FILTER (WHERE (link.relation = 'pulls_from'::text)), '[]'::jsonb) AS pulls_from,
+            COALESCE(jsonb_agg(link.item ORDER BY link.name) FILTER (WHERE (link.relation = 'pushes_to'::text)), '[]'::jsonb) AS pushes_to,
+            COALESCE(jsonb_agg(link.item ORDER BY link.name) FILTER (WHERE (link.relation = 'system_sources'::text)), '[]'::jsonb) AS system_sources
+           FROM ( SELECT l.relation,
+                    s.name,
+                        CASE
+                            WHEN (num_nonnulls(s.description, s.system_type, s.connection_info, NULLIF(s.is_active, true)) = 0) THEN to_jsonb(s.name)
+                            ELSE (jsonb_strip_nulls(jsonb_build_object('name', s.name, 'description', s.description, 'system_type', s.system_type, 'is_active', NULLIF(s.is_active, true))) ||
+                            CASE
+                                WHEN (s.connection_info IS NULL) THEN '{}'::jsonb
+                                ELSE jsonb_build_object('connection_info', s.connection_info)
+                            END)
+                        END AS item
+                   FROM (( SELECT 'pulls_from'::text AS relation,
+                            data_contract_system_pulls.system_id
+                           FROM pycharter.data_contract_system_pulls
+                          WHERE (data_contract_system_pulls.data_contract_id = c.id)
+                        UNION ALL
+                         SELECT 'pushes_to'::text,
+                            data_contract_system_pushes.system_id
+                           FROM pycharter.data_contract_system_pushes
+                          WHERE (data_contract_system_pushes.data_contract_id = c.id)
+                        UNION ALL
+                         SELECT 'system_sources'::text,
+                            data_contract_system_sources.system_id
+                           FROM pycharter.data_contract_system_sources
+                          WHERE (data_contract_system_sources.data_contract_id = c.id)) l
+                     JOIN pycharter.systems s ON ((s.id = l.system_id)))) link) systems);
+
+COMMENT ON VIEW pycharter.contract_documents IS 'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing.';
+
+COMMENT ON COLUMN pycharter.contract_documents.contract_id IS 'Key of the contract version in data_contracts.';
+
+COMMENT ON COLUMN pycharter.contract_documents.name IS 'Contract name.';
+
+COMMENT ON COLUMN pycharter.contract_documents.version IS 'Contract version.';
+
+COMMENT ON COLUMN pycharter.contract_documents.document IS 'The contract document: a JSON object.';
+
 CREATE FUNCTION pycharter.contract_document(contract_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT jsonb_build_object('name', c.name, 'version', c.version, 'status', c.status, 'description', c.description, 'is_data_feed', c.is_data_feed, 'data_feed', ( SELECT pycharter.named_item(f.name, jsonb_build_object('title', f.title, 'description', f.description, 'feed_type', f.feed_type, 'is_active', NULLIF(f.is_active, true))) AS named_item
-            FROM pycharter.data_feeds f
-           WHERE (f.id = c.data_feed_id)), 'domain', pycharter.domain_item(c.domain_id), 'schema', ( SELECT
-                 CASE
-                     WHEN (s.version IS NULL) THEN s.schema_data
-                     ELSE (s.schema_data || jsonb_build_object('version', s.version))
-                 END AS "case"
-            FROM pycharter.schemas s
-           WHERE (s.id = c.schema_id)), 'coercion_rules', ( SELECT jsonb_build_object('version', r.version, 'rules', r.rules) AS jsonb_build_object
-            FROM pycharter.coercion_rules r
-           WHERE (r.id = c.coercion_rules_id)), 'validation_rules', ( SELECT jsonb_build_object('version', r.version, 'rules', r.rules) AS jsonb_build_object
-            FROM pycharter.validation_rules r
-           WHERE (r.id = c.validation_rules_id)), 'governance_rules', ( SELECT g.rule_definition
-            FROM pycharter.governance_rules g
-           WHERE (g.id = c.governance_rules_id)), 'metadata', ( SELECT m.metadata_data
-            FROM pycharter.metadata_record m
-           WHERE (m.id = c.metadata_id)), 'ownership', ( SELECT jsonb_build_object('resource_id', o.resource_id, 'owner', o.owner, 'team', o.team, 'additional_info', o.additional_info) AS jsonb_build_object
-            FROM pycharter.ownership o
-           WHERE (o.resource_id = c.ownership_id)), 'pulls_from', ( SELECT COALESCE(jsonb_agg(pycharter.system_item(s.id) ORDER BY s.name), '[]'::jsonb) AS "coalesce"
-            FROM (pycharter.data_contract_system_pulls l
-              JOIN pycharter.systems s ON ((s.id = l.system_id)))
-           WHERE (l.data_contract_id = c.id)), 'pushes_to', ( SELECT COALESCE(jsonb_agg(pycharter.system_item(s.id) ORDER BY s.name), '[]'::jsonb) AS "coalesce"
-            FROM (pycharter.data_contract_system_pushes l
-              JOIN pycharter.systems s ON ((s.id = l.system_id)))
-           WHERE (l.data_contract_id = c.id)), 'system_sources', ( SELECT COALESCE(jsonb_agg(pycharter.system_item(s.id) ORDER BY s.name), '[]'::jsonb) AS "coalesce"
-            FROM (pycharter.data_contract_system_sources l
-              JOIN pycharter.systems s ON ((s.id = l.system_id)))
-           WHERE (l.data_contract_id = c.id)), 'business_owners', ( SELECT COALESCE(jsonb_agg(pycharter.named_item(b.name, jsonb_build_object('role', NULLIF(l.role, 'business_owner'::text), 'description', b.description, 'contact_email', b.contact_email, 'department', b.department, 'is_active', NULLIF(b.is_active, true))) ORDER BY b.name, l.role), '[]'::jsonb) AS "coalesce"
-            FROM (pycharter.data_contract_business_owners l
-              JOIN pycharter.business_owners b ON ((b.id = l.business_owner_id)))
-           WHERE (l.data_contract_id = c.id)), 'team_access', ( SELECT jsonb_build_object('read', COALESCE(jsonb_agg(access.item ORDER BY access.name) FILTER (WHERE (access.permission = 'read'::text)), '[]'::jsonb), 'write', COALESCE(jsonb_agg(access.item ORDER BY access.name) FILTER (WHERE (access.permission = 'write'::text)), '[]'::jsonb)) AS jsonb_build_object
-            FROM ( SELECT l.permission,
-                     t.name,
-                     pycharter.named_item(t.name, jsonb_build_object('description', t.description, 'team_type', t.team_type, 'is_active', NULLIF(t.is_active, true))) AS item
-                    FROM (pycharter.data_contract_team_access l
-                      JOIN pycharter.teams t ON ((t.id = l.team_id)))
-                   WHERE (l.data_contract_id = c.id)) access), 'dependencies', ( SELECT COALESCE(jsonb_agg(pycharter.named_item(f.name, jsonb_build_object('dependency_type', NULLIF(l.dependency_type, 'required'::text), 'title', f.title, 'description', f.description, 'feed_type', f.feed_type, 'is_active', NULLIF(f.is_active, true))) ORDER BY f.name), '[]'::jsonb) AS "coalesce"
-            FROM (pycharter.data_feed_dependencies l
-              JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
-           WHERE (l.data_contract_id = c.id)), 'created_by', c.created_by, 'updated_by', c.updated_by) AS jsonb_build_object
-    FROM pycharter.data_contracts c
-   WHERE (c.id = contract_document.contract_id);
-END;
+    RETURN (SELECT d.document FROM pycharter.contract_documents d WHERE (d.contract_id = contract_document.contract_id));
 
 COMMENT ON FUNCTION pycharter.contract_document(contract_id uuid) IS 'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
 
@@ -871,30 +925,6 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.delete_replaced_components() IS 'Trigger: deletes components that their contract no longer refers to.';
-
-CREATE FUNCTION pycharter.item_name(item jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE jsonb_typeof(item) WHEN 'object'::text THEN (item ->> 'name'::text) ELSE (item #>> '{}'::text[]) END;
-
-COMMENT ON FUNCTION pycharter.item_name(item jsonb) IS 'The name that an item of a relation gives: the item itself, or the name of an object {name, ...attributes}.';
-
-CREATE FUNCTION pycharter.list_items(list jsonb) RETURNS SETOF jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT jsonb_array_elements(
-         CASE jsonb_typeof(list)
-             WHEN 'array'::text THEN list
-             ELSE NULL::jsonb
-         END) AS jsonb_array_elements;
-END;
-
-COMMENT ON FUNCTION pycharter.list_items(list jsonb) IS 'The items of a relation; none where it is absent or null.';
-
-CREATE FUNCTION pycharter.document_content(document jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (SELECT COALESCE(jsonb_object_agg(jsonb_each.key, CASE WHEN ((jsonb_each.key = ANY (ARRAY['data_feed'::text, 'domain'::text])) AND (jsonb_typeof(jsonb_each.value) <> 'null'::text)) THEN to_jsonb(pycharter.item_name(jsonb_each.value)) WHEN (jsonb_each.key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text])) THEN (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_agg(DISTINCT jsonb_build_array(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'team_access'::text) THEN (SELECT COALESCE(jsonb_object_agg(permission.permission, (SELECT COALESCE(jsonb_agg(DISTINCT pycharter.item_name(item.item)), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items((jsonb_each.value -> permission.permission)) item(item))), '{}'::jsonb) AS "coalesce" FROM unnest('{read,write}'::text[]) permission(permission) WHERE ((jsonb_typeof(jsonb_each.value) = 'null'::text) OR (jsonb_each.value ? permission.permission))) ELSE jsonb_each.value END), '{}'::jsonb) AS "coalesce" FROM jsonb_each(document_content.document) jsonb_each(key, value) WHERE (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])));
-
-COMMENT ON FUNCTION pycharter.document_content(document jsonb) IS 'What a contract document says of the contract itself, in a form that compares: relations as sorted sets of names, without the attributes of entities and without who wrote it.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -1187,8 +1217,7 @@ CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolea
     AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
-    contract_ids uuid[];
-    contents jsonb[];
+    stored jsonb[];
     changes jsonb[];
     refused jsonb;
     accepted jsonb[];
@@ -1202,44 +1231,43 @@ BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
 
-    SELECT array_agg(d.contract_id ORDER BY place), array_agg(d.content ORDER BY place),
-        array_agg(CASE WHEN d.contract_id IS NOT NULL
-            THEN changed_keys(document_content(contract_document(d.contract_id)), d.content) END ORDER BY place)
-    INTO contract_ids, contents, changes
+    SELECT array_agg(d.was ORDER BY place),
+        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
+    INTO stored, changes
     FROM (
-        SELECT place, c.id AS contract_id, CASE WHEN c.id IS NOT NULL THEN document_content(document) END AS content
+        SELECT numbered.place, numbered.document, c.document AS was
         FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
-        OFFSET 0
+        LEFT JOIN contract_documents AS c
+            ON c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version'
+        OFFSET 0 -- so that each stored document is made once
     ) AS d;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
         ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, contract_ids, changes, shape_checked) AS r;
+    INTO refused FROM refusals(documents, stored, changes, shape_checked) AS r;
 
     -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
     -- written.
     SELECT array_agg(document ORDER BY place),
-        array_agg(document ORDER BY place) FILTER (WHERE contract_id IS NULL),
+        array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
         array_agg((
             SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
             WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
         jsonb_build_object(
-            'inserted', count(*) FILTER (WHERE contract_id IS NULL),
+            'inserted', count(*) FILTER (WHERE changed IS NULL),
             'updated', count(*) FILTER (WHERE changed <> '[]'),
             'unchanged', count(*) FILTER (WHERE changed = '[]'),
             'refused', cardinality(documents) - count(*))
     INTO accepted, added, changed_only, counts
     FROM (
-        SELECT place, contract_id, changed, CASE
-            WHEN contract_id IS NULL AND NOT document ? 'data_feed'
+        SELECT place, changed, CASE
+            WHEN changed IS NULL AND NOT document ? 'data_feed'
                 THEN document || jsonb_build_object('data_feed', document -> 'name')
             ELSE document
         END AS document
         FROM (
-            SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id, unnest(changes) AS changed,
-                generate_subscripts(documents, 1) AS place
+            SELECT unnest(documents) AS document, unnest(changes) AS changed, generate_subscripts(documents, 1) AS place
         ) AS numbered
         WHERE refused = '[]' OR place - 1 NOT IN (
             SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
@@ -1259,15 +1287,16 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
             WHEN key = 'version' THEN (changed = '[]')::integer
             WHEN key = 'team_access' THEN
-                jsonb_array_length(coalesce(value -> 'read', '[]'))
-                + jsonb_array_length(coalesce(value -> 'write', '[]'))
+                CASE WHEN document -> key ? 'read' THEN jsonb_array_length(value -> 'read') ELSE 0 END
+                + CASE WHEN document -> key ? 'write' THEN jsonb_array_length(value -> 'write') ELSE 0 END
             WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
             ELSE 1
         END)), '[]')
         FROM (
-            SELECT unnest(contents) AS content, unnest(changes) AS changed, generate_subscripts(changes, 1) AS place
+            SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
+                generate_subscripts(changes, 1) AS place
         ) AS d,
-            jsonb_each(content) AS said
+            jsonb_each(was) AS is_stored
             JOIN (VALUES
                 ('version', 'data_contracts'), ('schema', 'schemas'), ('coercion_rules', 'coercion_rules'),
                 ('validation_rules', 'validation_rules'), ('governance_rules', 'governance_rules'),
@@ -1277,7 +1306,7 @@ BEGIN
                 ('business_owners', 'data_contract_business_owners'), ('team_access', 'data_contract_team_access'),
                 ('dependencies', 'data_feed_dependencies')
             ) AS t (key, table_name) USING (key)
-        WHERE NOT changed ? key AND jsonb_typeof(value) <> 'null'
+        WHERE document ? key AND NOT changed ? key AND jsonb_typeof(value) <> 'null'
             AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1)));
 
     SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
@@ -1607,7 +1636,7 @@ END;
 
 COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
-CREATE FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], changes jsonb[], shape_checked boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
+CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  WITH RECURSIVE said_domain AS (
@@ -1669,9 +1698,9 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], chang
      'the contract is new and its document has no schema'::text,
      'Add its JSON Schema under the key schema.'::text
     FROM ( SELECT unnest(refusals.documents) AS document,
-             unnest(refusals.contract_ids) AS contract_id,
+             unnest(refusals.stored) AS was,
              generate_subscripts(refusals.documents, 1) AS place) d
-   WHERE ((d.contract_id IS NULL) AND (jsonb_typeof(d.document) = 'object'::text) AND (NOT (d.document ? 'schema'::text)))
+   WHERE ((d.was IS NULL) AND (jsonb_typeof(d.document) = 'object'::text) AND (NOT (d.document ? 'schema'::text)))
  UNION ALL
   SELECT d.place,
      ''::text,
@@ -1687,39 +1716,24 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], chang
  UNION ALL
   SELECT d.place,
      ('/'::text || key.value),
-     format('the version is %s, and its %s differs from the one stored'::text, c.status, key.value) AS format,
+     format('the version is %s, and its %s differs from the one stored'::text, d.status, key.value) AS format,
      'A published version does not change: give the changed contract a new version.'::text
-    FROM (( SELECT unnest(refusals.contract_ids) AS contract_id,
+    FROM ( SELECT (unnest(refusals.stored) ->> 'status'::text) AS status,
              unnest(refusals.changes) AS changed,
-             generate_subscripts(refusals.changes, 1) AS place) d
-      JOIN pycharter.data_contracts c ON ((c.id = d.contract_id))),
+             generate_subscripts(refusals.changes, 1) AS place) d,
      LATERAL jsonb_array_elements_text(d.changed) key(value)
-   WHERE (c.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text]))
+   WHERE (d.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text]))
  UNION ALL
   SELECT d.place,
      '/dependencies'::text,
      format('the contract depends on the feed that it serves, "%s"'::text, feed.feed) AS format,
      'Leave the feed out of dependencies, or name another data_feed.'::text
     FROM ( SELECT unnest(refusals.documents) AS document,
-             unnest(refusals.contract_ids) AS contract_id,
+             unnest(refusals.stored) AS was,
              generate_subscripts(refusals.documents, 1) AS place) d,
-     LATERAL COALESCE(pycharter.item_name((d.document -> 'data_feed'::text)),
-         CASE
-             WHEN (d.contract_id IS NULL) THEN (d.document ->> 'name'::text)
-             ELSE ( SELECT f.name
-                FROM (pycharter.data_contracts c
-                  JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
-               WHERE (c.id = d.contract_id))
-         END) feed(feed)
-   WHERE
-         CASE
-             WHEN (d.document ? 'dependencies'::text) THEN (((d.document -> 'dependencies'::text) ? feed.feed) OR ((d.document -> 'dependencies'::text) @> jsonb_build_array(jsonb_build_object('name', feed.feed))))
-             WHEN (d.contract_id IS NOT NULL) THEN (feed.feed IN ( SELECT f.name
-                FROM (pycharter.data_feed_dependencies l
-                  JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
-               WHERE (l.data_contract_id = d.contract_id)))
-             ELSE NULL::boolean
-         END
+     LATERAL pycharter.item_name(COALESCE((d.document -> 'data_feed'::text), (d.was -> 'data_feed'::text), (d.document -> 'name'::text))) feed(feed),
+     LATERAL COALESCE((d.document -> 'dependencies'::text), (d.was -> 'dependencies'::text)) feeds(feeds)
+   WHERE ((feeds.feeds ? feed.feed) OR (feeds.feeds @> jsonb_build_array(jsonb_build_object('name', feed.feed))))
  UNION ALL
   SELECT d.place,
      '/dependencies'::text,
@@ -1733,7 +1747,7 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], chang
   HAVING (count(DISTINCT COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)) > 1);
 END;
 
-COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], contract_ids uuid[], changes jsonb[], shape_checked boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes the ids of the contracts that exist and, as arrays, the keys in which the documents differ from them.';
+COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
 CREATE FUNCTION pycharter.refuse_credential() RETURNS trigger
     LANGUAGE plpgsql

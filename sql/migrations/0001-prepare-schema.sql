@@ -2,7 +2,7 @@
 
 DO $$
 BEGIN
-    IF current_schema() IS NULL OR current_schema() IN ('public', 'pg_temp') THEN
+    IF current_schema() IS NULL OR current_schema() = 'public' OR starts_with(current_schema(), 'pg_temp') THEN
         RAISE EXCEPTION 'the catalogue needs a schema of its own, not %', coalesce(current_schema(), 'none')
             USING HINT = 'CREATE SCHEMA pycharter, and name it first in the search path '
                          '(yoyo.ini: ...?schema=pycharter,pg_temp).';

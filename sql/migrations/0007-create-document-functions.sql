@@ -17,34 +17,6 @@ END;
 
 COMMENT ON FUNCTION list_items(jsonb) IS 'The items of a relation; none where it is absent or null.';
 
-CREATE FUNCTION named_item(name text, attributes jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-    WHEN jsonb_strip_nulls(attributes) = '{}' THEN to_jsonb(name)
-    ELSE jsonb_build_object('name', name) || jsonb_strip_nulls(attributes)
-END;
-
-COMMENT ON FUNCTION named_item(text, jsonb) IS
-    'An item of a relation: the bare name, or an object with those attributes that are not null.';
-
-CREATE FUNCTION system_item(system_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT CASE
-        WHEN s.connection_info IS NULL THEN item
-        -- Added apart: a null inside connection_info means something.
-        ELSE CASE jsonb_typeof(item) WHEN 'object' THEN item ELSE jsonb_build_object('name', item) END
-            || jsonb_build_object('connection_info', s.connection_info)
-    END
-    FROM systems AS s,
-        named_item(s.name, jsonb_build_object(
-            'description', s.description, 'system_type', s.system_type,
-            'is_active', nullif(s.is_active, true))) AS item
-    WHERE s.id = system_id;
-END;
-
-COMMENT ON FUNCTION system_item(uuid) IS 'A system as an item of a contract document.';
-
 CREATE FUNCTION domain_item(domain_id uuid) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -55,10 +27,14 @@ BEGIN ATOMIC
     ),
     -- From the top domain down, each wrapped around its parent.
     nested AS (
-        SELECT a.height, NULL::jsonb AS item FROM (SELECT max(height) + 1 AS height FROM ancestor) AS a
+        SELECT max(height) + 1 AS height, NULL::jsonb AS item FROM ancestor
         UNION ALL
-        SELECT a.height, named_item(a.name, jsonb_build_object(
-            'description', a.description, 'is_active', nullif(a.is_active, true), 'parent_domain', n.item))
+        SELECT a.height, CASE
+            WHEN num_nonnulls(a.description, nullif(a.is_active, true), n.item) = 0 THEN to_jsonb(a.name)
+            ELSE jsonb_strip_nulls(jsonb_build_object(
+                'name', a.name, 'description', a.description, 'is_active', nullif(a.is_active, true),
+                'parent_domain', n.item))
+        END
         FROM nested AS n JOIN ancestor AS a ON a.height = n.height - 1
     )
     SELECT item FROM nested WHERE height = 1;
@@ -67,25 +43,38 @@ END;
 COMMENT ON FUNCTION domain_item(uuid) IS
     'A domain, with the domains it lies within, as an item of a contract document.';
 
-CREATE FUNCTION contract_document(contract_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT jsonb_build_object(
+-- Items are bare names, or objects with those attributes that are not null.
+CREATE VIEW contract_documents AS
+SELECT
+    c.id AS contract_id,
+    c.name,
+    c.version,
+    jsonb_build_object(
         'name', c.name,
         'version', c.version,
         'status', c.status,
         'description', c.description,
         'is_data_feed', c.is_data_feed,
         'data_feed', (
-            SELECT named_item(f.name, jsonb_build_object(
-                'title', f.title, 'description', f.description, 'feed_type', f.feed_type,
-                'is_active', nullif(f.is_active, true)))
+            SELECT CASE
+                WHEN num_nonnulls(f.title, f.description, f.feed_type, nullif(f.is_active, true)) = 0
+                    THEN to_jsonb(f.name)
+                ELSE jsonb_strip_nulls(jsonb_build_object(
+                    'name', f.name, 'title', f.title, 'description', f.description, 'feed_type', f.feed_type,
+                    'is_active', nullif(f.is_active, true)))
+            END
             FROM data_feeds AS f WHERE f.id = c.data_feed_id),
-        'domain', domain_item(c.domain_id),
+        'domain', (
+            SELECT CASE
+                WHEN num_nonnulls(d.description, d.parent_domain_id, nullif(d.is_active, true)) = 0
+                    THEN to_jsonb(d.name)
+                ELSE domain_item(d.id)
+            END
+            FROM domains AS d WHERE d.id = c.domain_id),
         'schema', (
             -- The schema's version is a keyword of its own in it.
             SELECT CASE
-                WHEN s.version IS NULL THEN s.schema_data
+                WHEN s.version IS NULL OR s.schema_data ->> 'version' = s.version THEN s.schema_data
                 ELSE s.schema_data || jsonb_build_object('version', s.version)
             END
             FROM schemas AS s WHERE s.id = c.schema_id),
@@ -102,23 +91,18 @@ BEGIN ATOMIC
             SELECT jsonb_build_object(
                 'resource_id', o.resource_id, 'owner', o.owner, 'team', o.team, 'additional_info', o.additional_info)
             FROM ownership AS o WHERE o.resource_id = c.ownership_id),
-        'pulls_from', (
-            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
-            FROM data_contract_system_pulls AS l JOIN systems AS s ON s.id = l.system_id
-            WHERE l.data_contract_id = c.id),
-        'pushes_to', (
-            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
-            FROM data_contract_system_pushes AS l JOIN systems AS s ON s.id = l.system_id
-            WHERE l.data_contract_id = c.id),
-        'system_sources', (
-            SELECT coalesce(jsonb_agg(system_item(s.id) ORDER BY s.name), '[]')
-            FROM data_contract_system_sources AS l JOIN systems AS s ON s.id = l.system_id
-            WHERE l.data_contract_id = c.id),
+        'pulls_from', systems.pulls_from,
+        'pushes_to', systems.pushes_to,
+        'system_sources', systems.system_sources,
         'business_owners', (
-            SELECT coalesce(jsonb_agg(named_item(b.name, jsonb_build_object(
-                'role', nullif(l.role, 'business_owner'), 'description', b.description,
-                'contact_email', b.contact_email, 'department', b.department,
-                'is_active', nullif(b.is_active, true))) ORDER BY b.name, l.role), '[]')
+            SELECT coalesce(jsonb_agg(CASE
+                WHEN num_nonnulls(nullif(l.role, 'business_owner'), b.description, b.contact_email, b.department,
+                    nullif(b.is_active, true)) = 0 THEN to_jsonb(b.name)
+                ELSE jsonb_strip_nulls(jsonb_build_object(
+                    'name', b.name, 'role', nullif(l.role, 'business_owner'), 'description', b.description,
+                    'contact_email', b.contact_email, 'department', b.department,
+                    'is_active', nullif(b.is_active, true)))
+            END ORDER BY b.name, l.role), '[]')
             FROM data_contract_business_owners AS l JOIN business_owners AS b ON b.id = l.business_owner_id
             WHERE l.data_contract_id = c.id),
         'team_access', (
@@ -126,71 +110,110 @@ BEGIN ATOMIC
                 'read', coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE permission = 'read'), '[]'),
                 'write', coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE permission = 'write'), '[]'))
             FROM (
-                SELECT l.permission, t.name, named_item(t.name, jsonb_build_object(
-                    'description', t.description, 'team_type', t.team_type,
-                    'is_active', nullif(t.is_active, true))) AS item
+                SELECT l.permission, t.name, CASE
+                    WHEN num_nonnulls(t.description, t.team_type, nullif(t.is_active, true)) = 0 THEN to_jsonb(t.name)
+                    ELSE jsonb_strip_nulls(jsonb_build_object(
+                        'name', t.name, 'description', t.description, 'team_type', t.team_type,
+                        'is_active', nullif(t.is_active, true)))
+                END AS item
                 FROM data_contract_team_access AS l JOIN teams AS t ON t.id = l.team_id
                 WHERE l.data_contract_id = c.id
             ) AS access),
         'dependencies', (
-            SELECT coalesce(jsonb_agg(named_item(f.name, jsonb_build_object(
-                'dependency_type', nullif(l.dependency_type, 'required'), 'title', f.title,
-                'description', f.description, 'feed_type', f.feed_type,
-                'is_active', nullif(f.is_active, true))) ORDER BY f.name), '[]')
+            SELECT coalesce(jsonb_agg(CASE
+                WHEN num_nonnulls(nullif(l.dependency_type, 'required'), f.title, f.description, f.feed_type,
+                    nullif(f.is_active, true)) = 0 THEN to_jsonb(f.name)
+                ELSE jsonb_strip_nulls(jsonb_build_object(
+                    'name', f.name, 'dependency_type', nullif(l.dependency_type, 'required'), 'title', f.title,
+                    'description', f.description, 'feed_type', f.feed_type, 'is_active', nullif(f.is_active, true)))
+            END ORDER BY f.name), '[]')
             FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
             WHERE l.data_contract_id = c.id),
         'created_by', c.created_by,
-        'updated_by', c.updated_by)
-    FROM data_contracts AS c WHERE c.id = contract_id;
-END;
+        'updated_by', c.updated_by) AS document
+FROM data_contracts AS c
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE relation = 'pulls_from'), '[]') AS pulls_from,
+        coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE relation = 'pushes_to'), '[]') AS pushes_to,
+        coalesce(jsonb_agg(item ORDER BY name) FILTER (WHERE relation = 'system_sources'), '[]') AS system_sources
+    FROM (
+        SELECT l.relation, s.name, CASE
+            WHEN num_nonnulls(s.description, s.system_type, s.connection_info, nullif(s.is_active, true)) = 0
+                THEN to_jsonb(s.name)
+            ELSE jsonb_strip_nulls(jsonb_build_object(
+                    'name', s.name, 'description', s.description, 'system_type', s.system_type,
+                    'is_active', nullif(s.is_active, true)))
+                -- Added apart: a null inside it means something.
+                || CASE WHEN s.connection_info IS NULL THEN '{}'
+                    ELSE jsonb_build_object('connection_info', s.connection_info) END
+        END AS item
+        FROM (
+            SELECT 'pulls_from' AS relation, system_id FROM data_contract_system_pulls WHERE data_contract_id = c.id
+            UNION ALL
+            SELECT 'pushes_to', system_id FROM data_contract_system_pushes WHERE data_contract_id = c.id
+            UNION ALL
+            SELECT 'system_sources', system_id FROM data_contract_system_sources WHERE data_contract_id = c.id
+        ) AS l
+        JOIN systems AS s ON s.id = l.system_id
+    ) AS link
+) AS systems;
+
+COMMENT ON VIEW contract_documents IS
+    'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing.';
+COMMENT ON COLUMN contract_documents.contract_id IS 'Key of the contract version in data_contracts.';
+COMMENT ON COLUMN contract_documents.name IS 'Contract name.';
+COMMENT ON COLUMN contract_documents.version IS 'Contract version.';
+COMMENT ON COLUMN contract_documents.document IS 'The contract document: a JSON object.';
+
+CREATE FUNCTION contract_document(contract_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT d.document FROM contract_documents AS d WHERE d.contract_id = contract_document.contract_id);
 
 COMMENT ON FUNCTION contract_document(uuid) IS
     'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
 
-CREATE FUNCTION document_content(document jsonb) RETURNS jsonb
+CREATE FUNCTION comparable(key text, value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (
-    SELECT coalesce(jsonb_object_agg(key, CASE
-        WHEN key IN ('data_feed', 'domain') AND jsonb_typeof(value) <> 'null' THEN to_jsonb(item_name(value))
-        WHEN key IN ('pulls_from', 'pushes_to', 'system_sources') THEN (
-            SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]') FROM list_items(value) AS item)
-        WHEN key = 'business_owners' THEN (
-            SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
-                item_name(item), coalesce(item ->> 'role', 'business_owner'))), '[]')
-            FROM list_items(value) AS item)
-        WHEN key = 'dependencies' THEN (
-            SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
-                item_name(item), coalesce(item ->> 'dependency_type', 'required'))), '[]')
-            FROM list_items(value) AS item)
-        WHEN key = 'team_access' THEN (
-            SELECT coalesce(jsonb_object_agg(permission, (
-                SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]')
-                FROM list_items(value -> permission) AS item)), '{}')
-            FROM unnest('{read,write}'::text[]) AS permission
-            WHERE jsonb_typeof(value) = 'null' OR value ? permission)
-        ELSE value
-    END), '{}')
-    FROM jsonb_each(document)
-    WHERE key NOT IN ('created_by', 'updated_by')
-);
+RETURN CASE
+    WHEN key IN ('data_feed', 'domain') AND jsonb_typeof(value) <> 'null' THEN to_jsonb(item_name(value))
+    WHEN key IN ('pulls_from', 'pushes_to', 'system_sources') THEN (
+        SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]') FROM list_items(value) AS item)
+    WHEN key = 'business_owners' THEN (
+        SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
+            item_name(item), coalesce(item ->> 'role', 'business_owner'))), '[]')
+        FROM list_items(value) AS item)
+    WHEN key = 'dependencies' THEN (
+        SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(
+            item_name(item), coalesce(item ->> 'dependency_type', 'required'))), '[]')
+        FROM list_items(value) AS item)
+    WHEN key = 'team_access' THEN (
+        SELECT coalesce(jsonb_object_agg(permission, (
+            SELECT coalesce(jsonb_agg(DISTINCT item_name(item)), '[]')
+            FROM list_items(value -> permission) AS item)), '{}')
+        FROM unnest('{read,write}'::text[]) AS permission
+        WHERE jsonb_typeof(value) = 'null' OR value ? permission)
+    ELSE value
+END;
 
-COMMENT ON FUNCTION document_content(jsonb) IS
-    'What a contract document says of the contract itself, in a form that compares: relations as sorted sets of '
-    'names, without the attributes of entities and without who wrote it.';
+COMMENT ON FUNCTION comparable(text, jsonb) IS
+    'What a key of a contract document says of the contract itself, in a form that compares: relations as sorted '
+    'sets of names, without the attributes of entities.';
 
 CREATE FUNCTION changed_keys(stored jsonb, said jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT coalesce(jsonb_agg(key ORDER BY key), '[]')
     FROM jsonb_each(said)
-    WHERE CASE
+    -- Most values are equal as they stand; only the others are worth a closer look.
+    WHERE value <> stored -> key AND key NOT IN ('created_by', 'updated_by') AND CASE
         -- What these leave out stays as it is.
         WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
             AND jsonb_typeof(value) = 'object'
-            THEN coalesce(nullif(stored -> key, 'null'), '{}') || value
-        ELSE value
-    END <> stored -> key
+            THEN coalesce(nullif(comparable(key, stored -> key), 'null'), '{}') || comparable(key, value)
+        ELSE comparable(key, value)
+    END <> comparable(key, stored -> key)
 );
 
 COMMENT ON FUNCTION changed_keys(jsonb, jsonb) IS
-    'An array of the keys in which the content of a document differs from the content stored; see document_content.';
+    'An array of the keys in which a contract document says something else than the document stored.';

@@ -7,5 +7,5 @@ DROP FUNCTION load_data_feeds(jsonb[]);
 DROP FUNCTION load_entities(jsonb[]);
 DROP FUNCTION mentioned_entities(jsonb[], text[]);
 DROP FUNCTION refuse_contradiction(text, text);
-DROP FUNCTION refusals(jsonb[], uuid[], jsonb[], boolean);
+DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean);
 DROP FUNCTION check_document(jsonb);

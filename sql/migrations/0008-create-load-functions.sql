@@ -115,7 +115,7 @@ COMMENT ON FUNCTION check_document(jsonb) IS
     'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values '
     'that tables check (status, permission, lengths) are left to them.';
 
-CREATE FUNCTION refusals(documents jsonb[], contract_ids uuid[], changes jsonb[], shape_checked boolean)
+CREATE FUNCTION refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean)
 RETURNS TABLE (place integer, pointer text, reason text, remedy text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -155,10 +155,9 @@ BEGIN ATOMIC
     SELECT d.place, '/schema', 'the contract is new and its document has no schema',
         'Add its JSON Schema under the key schema.'
     FROM (
-        SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
-            generate_subscripts(documents, 1) AS place
+        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
     ) AS d
-    WHERE contract_id IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema'
+    WHERE was IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema'
     UNION ALL
     SELECT d.place, '', 'another document of the same call is of the same contract version',
         'Merge the two, or leave one of them out.'
@@ -173,33 +172,23 @@ BEGIN ATOMIC
     WHERE d.documents > 1
     UNION ALL
     -- Published: a consumer may rely on it.
-    SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', c.status, key),
+    SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', status, key),
         'A published version does not change: give the changed contract a new version.'
     FROM (
-        SELECT unnest(contract_ids) AS contract_id, unnest(changes) AS changed, generate_subscripts(changes, 1) AS place
-    ) AS d
-    JOIN data_contracts AS c ON c.id = contract_id,
+        SELECT unnest(stored) ->> 'status' AS status, unnest(changes) AS changed,
+            generate_subscripts(changes, 1) AS place
+    ) AS d,
         jsonb_array_elements_text(changed) AS key
-    WHERE c.status IN ('active', 'deprecated', 'retired')
+    WHERE status IN ('active', 'deprecated', 'retired')
     UNION ALL
     SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
         'Leave the feed out of dependencies, or name another data_feed.'
     FROM (
-        SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id,
-            generate_subscripts(documents, 1) AS place
+        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
     ) AS d,
-        coalesce(
-            item_name(document -> 'data_feed'),
-            CASE WHEN contract_id IS NULL THEN document ->> 'name' ELSE (
-                SELECT f.name FROM data_contracts AS c JOIN data_feeds AS f ON f.id = c.data_feed_id
-                WHERE c.id = contract_id) END) AS feed
-    WHERE CASE
-        WHEN document ? 'dependencies' THEN document -> 'dependencies' ? feed
-            OR document -> 'dependencies' @> jsonb_build_array(jsonb_build_object('name', feed))
-        WHEN contract_id IS NOT NULL THEN feed IN (
-            SELECT f.name FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
-            WHERE l.data_contract_id = contract_id)
-    END
+        item_name(coalesce(document -> 'data_feed', was -> 'data_feed', document -> 'name')) AS feed,
+        coalesce(document -> 'dependencies', was -> 'dependencies') AS feeds
+    WHERE feeds ? feed OR feeds @> jsonb_build_array(jsonb_build_object('name', feed))
     UNION ALL
     SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
         'Name each feed once.'
@@ -210,9 +199,9 @@ BEGIN ATOMIC
     HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
 END;
 
-COMMENT ON FUNCTION refusals(jsonb[], uuid[], jsonb[], boolean) IS
-    'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes the '
-    'ids of the contracts that exist and, as arrays, the keys in which the documents differ from them.';
+COMMENT ON FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean) IS
+    'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what '
+    'is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
 CREATE FUNCTION refuse_contradiction(kind text, name text) RETURNS jsonb
 LANGUAGE plpgsql
@@ -911,8 +900,7 @@ SET jit = off
 AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
-    contract_ids uuid[];
-    contents jsonb[];
+    stored jsonb[];
     changes jsonb[];
     refused jsonb;
     accepted jsonb[];
@@ -926,44 +914,43 @@ BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
 
-    SELECT array_agg(d.contract_id ORDER BY place), array_agg(d.content ORDER BY place),
-        array_agg(CASE WHEN d.contract_id IS NOT NULL
-            THEN changed_keys(document_content(contract_document(d.contract_id)), d.content) END ORDER BY place)
-    INTO contract_ids, contents, changes
+    SELECT array_agg(d.was ORDER BY place),
+        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
+    INTO stored, changes
     FROM (
-        SELECT place, c.id AS contract_id, CASE WHEN c.id IS NOT NULL THEN document_content(document) END AS content
+        SELECT numbered.place, numbered.document, c.document AS was
         FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
-        OFFSET 0
+        LEFT JOIN contract_documents AS c
+            ON c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version'
+        OFFSET 0 -- so that each stored document is made once
     ) AS d;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
         ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, contract_ids, changes, shape_checked) AS r;
+    INTO refused FROM refusals(documents, stored, changes, shape_checked) AS r;
 
     -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
     -- written.
     SELECT array_agg(document ORDER BY place),
-        array_agg(document ORDER BY place) FILTER (WHERE contract_id IS NULL),
+        array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
         array_agg((
             SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
             WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
         jsonb_build_object(
-            'inserted', count(*) FILTER (WHERE contract_id IS NULL),
+            'inserted', count(*) FILTER (WHERE changed IS NULL),
             'updated', count(*) FILTER (WHERE changed <> '[]'),
             'unchanged', count(*) FILTER (WHERE changed = '[]'),
             'refused', cardinality(documents) - count(*))
     INTO accepted, added, changed_only, counts
     FROM (
-        SELECT place, contract_id, changed, CASE
-            WHEN contract_id IS NULL AND NOT document ? 'data_feed'
+        SELECT place, changed, CASE
+            WHEN changed IS NULL AND NOT document ? 'data_feed'
                 THEN document || jsonb_build_object('data_feed', document -> 'name')
             ELSE document
         END AS document
         FROM (
-            SELECT unnest(documents) AS document, unnest(contract_ids) AS contract_id, unnest(changes) AS changed,
-                generate_subscripts(documents, 1) AS place
+            SELECT unnest(documents) AS document, unnest(changes) AS changed, generate_subscripts(documents, 1) AS place
         ) AS numbered
         WHERE refused = '[]' OR place - 1 NOT IN (
             SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
@@ -983,15 +970,16 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
             WHEN key = 'version' THEN (changed = '[]')::integer
             WHEN key = 'team_access' THEN
-                jsonb_array_length(coalesce(value -> 'read', '[]'))
-                + jsonb_array_length(coalesce(value -> 'write', '[]'))
+                CASE WHEN document -> key ? 'read' THEN jsonb_array_length(value -> 'read') ELSE 0 END
+                + CASE WHEN document -> key ? 'write' THEN jsonb_array_length(value -> 'write') ELSE 0 END
             WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
             ELSE 1
         END)), '[]')
         FROM (
-            SELECT unnest(contents) AS content, unnest(changes) AS changed, generate_subscripts(changes, 1) AS place
+            SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
+                generate_subscripts(changes, 1) AS place
         ) AS d,
-            jsonb_each(content) AS said
+            jsonb_each(was) AS is_stored
             JOIN (VALUES
                 ('version', 'data_contracts'), ('schema', 'schemas'), ('coercion_rules', 'coercion_rules'),
                 ('validation_rules', 'validation_rules'), ('governance_rules', 'governance_rules'),
@@ -1001,7 +989,7 @@ BEGIN
                 ('business_owners', 'data_contract_business_owners'), ('team_access', 'data_contract_team_access'),
                 ('dependencies', 'data_feed_dependencies')
             ) AS t (key, table_name) USING (key)
-        WHERE NOT changed ? key AND jsonb_typeof(value) <> 'null'
+        WHERE document ? key AND NOT changed ? key AND jsonb_typeof(value) <> 'null'
             AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1)));
 
     SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables

@@ -1,0 +1,186 @@
+"""Loading many contract documents, beside the least that writing their rows can cost.
+
+The limit is COPY (text) of the rows that our loader would make, ids resolved, in the order of the foreign
+keys, in one transaction, into the same tables with every constraint, index and trigger in place.
+benchmarks/README.md says what each figure means.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import psycopg
+from psycopg import sql
+
+from benchmarks.generate import write_ndjson
+from benchmarks.server import catalogue, pg_bin_option
+from pycharter_sql import loader, migrations, sources
+
+SCHEMA = "pycharter"
+CHUNK = 1 << 20  # bytes
+FEW = 1_000  # documents, for the cost of a document by size
+
+# Referenced before referencing.
+TABLES = (
+    "systems",
+    "data_feeds",
+    "business_owners",
+    "domains",
+    "teams",
+    "schemas",
+    "coercion_rules",
+    "validation_rules",
+    "governance_rules",
+    "metadata_record",
+    "ownership",
+    "data_contracts",
+    "data_contract_system_pulls",
+    "data_contract_system_pushes",
+    "data_contract_system_sources",
+    "data_contract_business_owners",
+    "data_contract_team_access",
+    "data_feed_dependencies",
+)
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one run took, in seconds: of the clock, of the processor by Python and by its server process."""
+
+    wall: float
+    python: float
+    server: float
+
+
+@click.command()
+@click.option("--documents", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--at-most", type=float, metavar="RATIO", help="Exit with 1 where the median ratio exceeds this."
+)
+@pg_bin_option
+def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) -> None:
+    """Load generated contract documents, in turns with the limit, and print how much longer that takes."""
+    limit: list[Taken] = []
+    ours: list[Taken] = []
+    again: list[Taken] = []
+    few: list[Taken] = []
+    with catalogue(pg_bin) as dsn, TemporaryDirectory() as directory:
+        many_documents, few_documents = Path(directory, "many.ndjson"), Path(directory, "few.ndjson")
+        write_ndjson(many_documents, documents)
+        write_ndjson(few_documents, FEW)
+        click.echo(f"{documents} documents of {many_documents.stat().st_size / documents:.0f} bytes")
+        with migrations.connect(dsn) as connection:
+            _load(connection, many_documents)
+            rows = _copy_out(connection, Path(directory))
+        for _ in range(runs):
+            _empty(dsn)
+            limit.append(_timed(dsn, lambda connection: _copy_in(connection, rows)))
+            _empty(dsn)
+            ours.append(_timed(dsn, lambda connection: _load(connection, many_documents)))
+            again.append(_timed(dsn, lambda connection: _load(connection, many_documents, unchanged=True)))
+            _empty(dsn)
+            few.append(_timed(dsn, lambda connection: _load(connection, few_documents)))
+    ratios = _ratios(ours, limit)
+    click.echo(f"limit       {_described(limit)}")
+    click.echo(f"load        {_described(ours)}")
+    click.echo(f"load/limit                     {_spread(ratios)}")
+    click.echo(f"unchanged second load/load     {_spread(_ratios(again, ours))}")
+    by_size = [ratio * FEW / documents for ratio in _ratios(ours, few)]
+    click.echo(f"a document of {documents}/one of {FEW}   {_spread(by_size)}")
+    if at_most is not None and median(ratios) > at_most:
+        click.echo(f"The median, {median(ratios):.2f}, exceeds {at_most}.", err=True)
+        sys.exit(1)
+
+
+def _load(connection: Connection, path: Path, *, unchanged: bool = False) -> None:
+    """As the command ``load`` does it."""
+    report = loader.load(connection, sources.read([path]))
+    connection.commit()
+    assert report.loaded == report.read == (report.unchanged if unchanged else report.inserted), report
+
+
+def _copy_out(connection: Connection, directory: Path) -> list[tuple[sql.Composed, Path]]:
+    """The rows of every table in a file, with the COPY that reads it; generated columns are left out."""
+    rows = []
+    for table in TABLES:
+        name = sql.Identifier(SCHEMA, table)
+        columns = connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass"
+            " AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
+            [name.as_string(connection)],
+        )
+        target = sql.SQL("{} ({})").format(
+            name, sql.SQL(", ").join(sql.Identifier(row[0]) for row in columns)
+        )
+        path = directory / table
+        with (
+            path.open("wb") as file,
+            connection.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(target)) as copy,
+        ):
+            file.writelines(copy)
+        rows.append((sql.SQL("COPY {} FROM STDIN").format(target), path))
+    return rows
+
+
+def _copy_in(connection: Connection, rows: list[tuple[sql.Composed, Path]]) -> None:
+    for statement, path in rows:
+        with path.open("rb") as file, connection.cursor().copy(statement) as copy:
+            while chunk := file.read(CHUNK):
+                copy.write(chunk)
+    connection.commit()
+
+
+def _empty(dsn: str) -> None:
+    tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, table) for table in TABLES)
+    with migrations.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("TRUNCATE {}").format(tables))
+        connection.execute("CHECKPOINT")
+
+
+def _timed(dsn: str, work: Callable[[Connection], None]) -> Taken:
+    """On a connection of its own, as every command has."""
+    with migrations.connect(dsn) as connection:
+        process = connection.info.backend_pid
+        wall, python, server = time.perf_counter(), time.process_time(), _processor_seconds(process)
+        work(connection)
+        return Taken(
+            time.perf_counter() - wall, time.process_time() - python, _processor_seconds(process) - server
+        )
+
+
+def _processor_seconds(process: int) -> float:
+    """User and system time, from Linux's proc_pid_stat(5)."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _ratios(these: list[Taken], those: list[Taken]) -> list[float]:
+    return [this.wall / that.wall for this, that in zip(these, those, strict=True)]
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f}   ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+
+
+def _described(runs: list[Taken]) -> str:
+    return (
+        f"{median(run.wall for run in runs):.2f} s; busy meanwhile:"
+        f" Python {median(run.python / run.wall for run in runs):.0%},"
+        f" server {median(run.server / run.wall for run in runs):.0%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
