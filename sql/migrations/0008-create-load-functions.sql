@@ -918,10 +918,10 @@ BEGIN
         array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
     INTO stored, changes
     FROM (
-        SELECT numbered.place, numbered.document, c.document AS was
+        SELECT place, document, (
+            SELECT c.document FROM contract_documents AS c
+            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
         FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        LEFT JOIN contract_documents AS c
-            ON c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version'
         OFFSET 0 -- so that each stored document is made once
     ) AS d;
 
