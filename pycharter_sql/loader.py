@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,9 @@ from pycharter_sql.errors import DocumentRefused, Refusal
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
 # the memory it parses them in.
 BATCH = 250
+
+# Seconds after which the thread that reads lets the one that sends have a turn.
+SWITCH_INTERVAL = 0.0002
 
 # What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
 SPOOL_MEMORY = 16 << 20
@@ -367,11 +371,18 @@ class _Run:
 def _read_ahead(batches: Iterable[list[_Sent]]) -> Iterator[list[_Sent]]:
     """The same batches, the next one always being read while the caller works on this one."""
     iterator = iter(batches)
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        upcoming = reader.submit(next, iterator, None)
-        while (batch := upcoming.result()) is not None:
+    usual = sys.getswitchinterval()
+    # A batch goes to the server in many small pieces. For each the sender needs the interpreter back from the
+    # reader, and by default the server would wait 5 ms for that.
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        with ThreadPoolExecutor(max_workers=1) as reader:
             upcoming = reader.submit(next, iterator, None)
-            yield batch
+            while (batch := upcoming.result()) is not None:
+                upcoming = reader.submit(next, iterator, None)
+                yield batch
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @contextmanager

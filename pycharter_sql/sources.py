@@ -217,12 +217,12 @@ def _ndjson(path: Path, on_bytes: Callable[[int], object]) -> Iterator[Raw | Ref
 
 def _json_document(text: bytes, source: str) -> Raw | Refusal:
     try:
-        return Raw(_parse_json(text), Place(source, ""))
+        return _parse_json(text, Place(source, ""))
     except _Malformed as malformed:
         return malformed.refusal(source)
 
 
-def _parse_json(text: bytes) -> Any:
+def _parse_json(text: bytes, place: Place) -> Raw:
     # orjson is two to four times as fast as json, but drops duplicate keys and rounds long numbers without a
     # word. Its result is the text's exactly if writing it gives the text again, which costs a quarter of the
     # parsing; blanks after separators, as PostgreSQL and json.dumps write them, may differ.
@@ -230,10 +230,10 @@ def _parse_json(text: bytes) -> Any:
         value = orjson.loads(text)
         again = orjson.dumps(value)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return _parse_json_exactly(text)
+        return Raw(_parse_json_exactly(text), place)
     if again == text or _unspaced(again) == _unspaced(text):
-        return value
-    return _parse_json_exactly(text)
+        return Raw(value, place, storable=b"\\u0000" not in text)
+    return Raw(_parse_json_exactly(text), place)
 
 
 def _unspaced(text: bytes) -> bytes:

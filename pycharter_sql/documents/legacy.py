@@ -30,6 +30,7 @@ from pycharter_sql.documents.validity import (
     DOCUMENT,
     invalid,
     is_storable,
+    is_too_deep,
     unstorable,
     version_type,
 )
@@ -49,7 +50,11 @@ def normalise(raw: Raw) -> Document:
 
     Raises DocumentRefused, and nothing else whatever the content, with every refusal of this document.
     """
-    problems = [] if is_storable(raw.content) else list(unstorable(raw.content))
+    if raw.storable and isinstance(raw.content, dict):
+        storable = not is_too_deep(raw.content)
+    else:
+        storable = is_storable(raw.content)
+    problems = [] if storable else list(unstorable(raw.content))
     if not problems and not isinstance(raw.content, dict):
         reason = f"a contract is a mapping, not {kind_of(raw.content)}"
         problems.append(("", reason, "write `key: value` pairs"))
@@ -75,6 +80,8 @@ def normalise(raw: Raw) -> Document:
 
 _INLINE_RULES = {"coercion": "coercion_rules", "validations": "validation_rules"}
 
+
+_WITH_INLINE_RULES = (*_INLINE_RULES, "properties")
 
 # Keys that make a mapping a contract file rather than one metadata file.
 _CONTAINERS = frozenset({"schema", "json_schema", "metadata", "versions", *RULES})
@@ -574,7 +581,8 @@ def _inline_rules(schema: Mapping[str, Any], pointer: str, path: str) -> Iterato
     """
     properties = schema.get("properties")
     for name, property_ in properties.items() if isinstance(properties, dict) else ():
-        if isinstance(property_, dict):
+        # Most properties have none of these: no pointer is built for them.
+        if isinstance(property_, dict) and not property_.keys().isdisjoint(_WITH_INLINE_RULES):
             at = f"{pointer}/properties{pointer_step(name)}"
             for word, rule_set in _INLINE_RULES.items():
                 if word in property_:

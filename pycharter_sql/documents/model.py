@@ -50,12 +50,14 @@ class Raw:
     """One document as its source gave it.
 
     ``content`` is any JSON value. ``parts`` is filled where component files were put together into one
-    mapping ({"metadata": ..., "schema": ...}): it says where each of these keys stands.
+    mapping ({"metadata": ..., "schema": ...}): it says where each of these keys stands. ``storable`` says
+    that the content comes from JSON text without NUL characters, so that only its depth needs looking at.
     """
 
     content: Any
     place: Place
     parts: Mapping[str, Place] = field(default_factory=dict)
+    storable: bool = False
 
 
 @dataclass(slots=True)

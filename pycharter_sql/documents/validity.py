@@ -53,6 +53,21 @@ def is_storable(value: Any) -> bool:
         return False
 
 
+def is_too_deep(value: dict[str, Any] | list[Any]) -> bool:
+    """Whether mappings and lists are nested more than MAX_DEPTH levels deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if type(item) is dict else item)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
 def unstorable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, str, str]]:
     """What keeps a value from being JSON that PostgreSQL can store: (pointer, reason, remedy)."""
     if isinstance(value, str):
