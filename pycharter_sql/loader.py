@@ -35,7 +35,7 @@ from pycharter_sql.errors import DocumentRefused, Refusal
 BATCH = 250
 
 # Seconds after which the thread that reads lets the one that sends have a turn.
-SWITCH_INTERVAL = 0.0002
+SWITCH_INTERVAL = 1e-5
 
 # What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
 SPOOL_MEMORY = 16 << 20
