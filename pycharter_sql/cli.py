@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -9,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import click
-import orjson
 import psycopg
 import yaml
 from click.core import ParameterSource
@@ -69,6 +71,20 @@ class Group(click.Group):
         except psycopg.Error as error:
             lines = filter(None, [error.diag.message_primary or str(error).strip(), error.diag.message_hint])
             raise click.ClickException("\n  ".join(lines)) from error
+        except UnicodeEncodeError as error:
+            raise click.ClickException(f"not UTF-8: {error.object!a}") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly where nobody reads on
+            raise click.ClickException(str(error)) from error
+
+
+def _schema_name(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
+    try:
+        migrations.check_name(name)
+    except CatalogueError as error:
+        raise click.BadParameter(str(error)) from error
+    return name
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -80,7 +96,13 @@ class Group(click.Group):
     help="postgresql:// URL or key=value pairs. Without it libpq's PG* variables hold; without those the "
     "embedded server is used.",
 )
-@click.option("--schema", default="pycharter", show_default=True, help="The schema that holds the catalogue.")
+@click.option(
+    "--schema",
+    default="pycharter",
+    show_default=True,
+    callback=_schema_name,
+    help="The schema that holds the catalogue.",
+)
 @click.version_option(__version__, prog_name="pycharter-sql")
 @click.pass_context
 def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
@@ -88,6 +110,11 @@ def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
 
     Exit codes: 0 done, 1 refused, 2 wrong usage.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # what the terminal cannot show is no reason to fail
     ctx.obj = Target(dsn, schema)
 
 
@@ -106,11 +133,15 @@ output_format = click.option(
 
 def _write(rows: Any, format_: str) -> None:
     """Rows, or one row, as JSON or YAML."""
-    values = json.loads(orjson.dumps(rows, default=str))
+    values = json.loads(json.dumps(rows, default=_as_text))
     if format_ == "json":
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         click.echo(_yaml(values), nl=False)
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _yaml(value: Any) -> str:
@@ -196,7 +227,12 @@ def status(target: Target, format_: str) -> None:
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--skip-invalid", is_flag=True, help="Load the rest where documents are refused.")
-@click.option("--report", type=click.File("w", lazy=False), metavar="FILE", help="Write the report as JSON.")
+@click.option(
+    "--report",
+    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
+    metavar="FILE",
+    help="Write the report as JSON.",
+)
 @click.pass_obj
 def load(target: Target, paths: tuple[Path, ...], skip_invalid: bool, report: IO[str] | None) -> None:
     """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
@@ -367,7 +403,11 @@ def list_(target: Target, /, format_: str, **chosen: Any) -> None:
     help="YAML documents, or one JSON document a line.",
 )
 @click.option(
-    "--output", "-o", type=click.File("w", lazy=False), default="-", help="File to write; default stdout."
+    "--output",
+    "-o",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    help="File to write; default stdout.",
 )
 @click.pass_obj
 def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
 
 
 class CatalogueError(Exception):
@@ -56,3 +59,15 @@ class ContractNotFound(CatalogueError):
 
 class NoActiveVersion(ContractNotFound):
     """The contract has versions, but none that is active; the message names the latest and its status."""
+
+
+@contextmanager
+def expecting_catalogue(schema: str) -> Iterator[None]:
+    """Turns what a missing catalogue looks like to a query into CatalogueMissing."""
+    try:
+        yield
+    except (InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction) as error:
+        raise CatalogueMissing(
+            f'schema "{schema}" does not hold the catalogue, or an older one',
+            remedy="run: pycharter-sql migrate",
+        ) from error

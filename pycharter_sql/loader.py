@@ -24,11 +24,12 @@ import orjson
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
-from psycopg.rows import scalar_row
+from psycopg.rows import scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
-from pycharter_sql.errors import DocumentRefused, Refusal
+from pycharter_sql.documents.merging import MAKE_AGREE, same_json
+from pycharter_sql.errors import DocumentRefused, Refusal, expecting_catalogue
 
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
 # the memory it parses them in.
@@ -158,7 +159,7 @@ def register_contract(
     ``document`` has any shape that ``documents.normalise`` reads. Never commits. Raises DocumentRefused, and
     then has written nothing. Design: "Creating a Data Contract".
     """
-    single = normalise(Raw(document, Place("document", "")))
+    single = normalise(Raw(dict(document), Place("document", "")))
     with _atomic(conn):
         run = _Run(conn, schema)
         run.send_carefully([(0, _json_text(single.content), single)])
@@ -170,6 +171,16 @@ def register_contract(
 
 
 _Sent = tuple[int, str, Document]  # the document's number in the load, its JSON text, itself
+
+
+@dataclass(slots=True)
+class _Claim:
+    """What documents say of one attribute of an entity: the first value, its place, who speaks of it."""
+
+    value: Any
+    place: Place
+    numbers: list[int] = field(default_factory=list)
+    disputed: bool = False
 
 
 class _Intake:
@@ -191,7 +202,7 @@ class _Intake:
         self._offsets: list[int] = []
         self._first: dict[tuple[str, str], int] = {}
         self._same: defaultdict[int, list[int]] = defaultdict(list)
-        self._claims: dict[tuple[str, str, str], tuple[Any, Place, int]] = {}
+        self._claims: dict[tuple[str, str, str], _Claim] = {}
 
     def __enter__(self) -> _Intake:
         return self
@@ -215,7 +226,7 @@ class _Intake:
                 self.unread += 1
                 self.refusals.append(found)
                 continue
-            raw = found if isinstance(found, Raw) else Raw(found, Place(f"document {self.read}", ""))
+            raw = found if isinstance(found, Raw) else Raw(dict(found), Place(f"document {self.read}", ""))
             try:
                 document = normalise(raw)
             except DocumentRefused as error:
@@ -268,17 +279,17 @@ class _Intake:
         return text, Document(json.loads(text), origins)
 
     def _hold_against_others(self, number: int, document: Document) -> None:
-        """Refuses a description of an entity that differs from an earlier one, together with that one."""
+        """Refuses all documents that describe something of an entity in more than one way."""
         for kind, name, attribute, value, pointer in _descriptions(document.content):
             place = document.place(pointer)
-            claimed, other, earlier = self._claims.setdefault((kind, name, attribute), (value, place, number))
-            if claimed == value and isinstance(claimed, bool) == isinstance(value, bool):
-                continue
-            reason = f"the {attribute} of {kind} {name!r} differs from that at {other}"
-            remedy = "make the two agree, or leave one of them out"
-            label = f"{document.name}@{document.version}"
-            self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, label))
-            self.refused |= {number, earlier}
+            claim = self._claims.setdefault((kind, name, attribute), _Claim(value, place))
+            claim.numbers.append(number)
+            claim.disputed = claim.disputed or not same_json(claim.value, value)
+            if claim.disputed:
+                reason = f"documents disagree on the {attribute} of {kind} {name!r}; see also {claim.place}"
+                label = f"{document.name}@{document.version}"
+                self.refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE, label))
+                self.refused.update(claim.numbers)
 
 
 _RELATIONS = {
@@ -319,6 +330,7 @@ class _Run:
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self.conn = conn
+        self.schema = schema
         self.call = sql.SQL("SELECT {}.load_documents(%b::jsonb[], true)").format(sql.Identifier(schema))
         self.report = Report()
         self.refusals: list[Refusal] = []
@@ -341,12 +353,15 @@ class _Run:
                 self.send_carefully(batch[middle:])
                 return
             remedy = error.diag.message_hint or "Correct the document."
-            self._refuse(batch[0], "", error.diag.message_primary or str(error), remedy)
+            found = self._findings(batch[0]) or [("", error.diag.message_primary or str(error), remedy)]
+            for pointer, reason, remedy in found:
+                self._refuse(batch[0], pointer, reason, remedy)
 
     def send(self, batch: list[_Sent]) -> None:
         if not batch:
             return
-        with self.conn.cursor(row_factory=scalar_row) as cursor:
+        # Not conn.cursor(): that is of whatever class the caller has set.
+        with expecting_catalogue(self.schema), psycopg.Cursor(self.conn, row_factory=scalar_row) as cursor:
             said = cursor.execute(self.call, [[Jsonb(text, str.encode) for _, text, _ in batch]]).fetchone()
         assert isinstance(said, dict)
         for refusal in said["refusals"]:
@@ -359,6 +374,14 @@ class _Run:
             total = self.report.tables.setdefault(table, Counts())
             for count, rows in counts.items():
                 setattr(total, count, getattr(total, count) + rows)
+
+    def _findings(self, sent: _Sent) -> list[tuple[str, str, str]]:
+        """What the database's own look at one document finds: pointer, reason, remedy."""
+        query = sql.SQL("SELECT pointer, reason, remedy FROM {}.check_document(%b::jsonb)").format(
+            sql.Identifier(self.schema)
+        )
+        with psycopg.Cursor(self.conn, row_factory=tuple_row) as cursor:
+            return cursor.execute(query, [Jsonb(sent[1], str.encode)]).fetchall()
 
     def _refuse(self, sent: _Sent, pointer: str, reason: str, remedy: str) -> None:
         number, _, document = sent

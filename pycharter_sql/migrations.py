@@ -80,7 +80,7 @@ def rollback(
 
 def status(dsn: str, *, schema: str = "pycharter") -> list[Migration]:
     """All migrations in order. Creates nothing: where the schema does not exist, all are pending."""
-    _check_name(schema)
+    check_name(schema)
     with connect(dsn) as connection, _explained(f'cannot read the migrations of schema "{schema}"'):
         return _history(connection, schema)
 
@@ -90,7 +90,7 @@ def check(connection: psycopg.Connection[Any], *, schema: str = "pycharter") -> 
 
     Passes where the user of the connection may not read the history of migrations: readers need not.
     """
-    _check_name(schema)
+    check_name(schema)
     try:
         with connection.transaction():
             history = _history(connection, schema)
@@ -189,7 +189,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
 
 @contextmanager
 def _locked(dsn: str, schema: str) -> Iterator[_Backend]:
-    _check_name(schema)
+    check_name(schema)
     with connect(dsn, autocommit=True) as connection, _explained(f'cannot migrate schema "{schema}"'):
         backend = _Backend(connection, schema)
         with backend.lock():
@@ -227,7 +227,8 @@ def _run(run: Callable[[Any], None], migrations: Iterable[Any], suffix: str) -> 
     return done
 
 
-def _check_name(schema: str) -> None:
+def check_name(schema: str) -> None:
+    """Raise CatalogueError where ``schema`` is no name for a catalogue's schema."""
     if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", schema):
         raise CatalogueError(
             f"{schema!r} is no name for a schema here",

@@ -19,11 +19,10 @@ from typing import Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
 from psycopg import Connection, Cursor, ServerCursor
-from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from pycharter_sql.errors import CatalogueMissing, ContractNotFound, NoActiveVersion
+from pycharter_sql.errors import ContractNotFound, NoActiveVersion, expecting_catalogue
 from pycharter_sql.rows import Contract, ContractDependency, ContractSummary
 
 Row = TypeVar("Row")
@@ -142,7 +141,7 @@ def documents(
     query, parameters = _selection(columns, schema, filters)
     # Named anew each time, so that two can be read side by side.
     with (
-        _catalogue(schema),
+        expecting_catalogue(schema),
         ServerCursor(conn, f"documents_{uuid4().hex}", row_factory=scalar_row) as cursor,
     ):
         yield from cursor.execute(query, parameters)
@@ -309,17 +308,5 @@ def _not_found(conn: Connection[Any], name: str, version: str | None, schema: st
 @contextmanager
 def _cursor(conn: Connection[Any], row_factory: RowFactory[Row], schema: str) -> Iterator[Cursor[Row]]:
     # Not conn.cursor(): that is of whatever class the caller has set.
-    with _catalogue(schema), Cursor(conn, row_factory=row_factory) as cursor:
+    with expecting_catalogue(schema), Cursor(conn, row_factory=row_factory) as cursor:
         yield cursor
-
-
-@contextmanager
-def _catalogue(schema: str) -> Iterator[None]:
-    """Turns what a missing catalogue looks like to a query into CatalogueMissing."""
-    try:
-        yield
-    except (InvalidSchemaName, UndefinedTable, UndefinedColumn, UndefinedFunction) as error:
-        raise CatalogueMissing(
-            f'schema "{schema}" does not hold the catalogue, or an older one',
-            remedy="run: pycharter-sql migrate",
-        ) from error

@@ -28,6 +28,7 @@ _COMPONENT = re.compile(
 
 # YAML aliases can write a billion nodes in ten lines; this many, per document, may come from them.
 _MAX_ALIASED = 1_000_000
+_TEXT_OF_A_NODE = 100  # characters that count as a node more
 
 
 def read(
@@ -379,6 +380,7 @@ class _YamlDocuments:
         before = self.nodes
         self.nodes += 1
         if isinstance(event, yaml.ScalarEvent):
+            self.nodes += len(event.value) // _TEXT_OF_A_NODE
             value = self._scalar(event)
         elif depth == MAX_DEPTH:
             raise _too_deep()

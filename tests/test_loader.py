@@ -419,10 +419,6 @@ def test_an_entity_described_in_two_ways_is_refused_naming_both(
     assert conn.execute("SELECT count(*) FROM pycharter.systems").fetchone() == (0,)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_Intake holds a description against the first one only; those that agree with it pass",
-)
 def test_which_documents_contradict_one_another_does_not_depend_on_their_order(
     conn: Conn, batch: int
 ) -> None:
@@ -438,7 +434,6 @@ def test_which_documents_contradict_one_another_does_not_depend_on_their_order(
     assert outcomes == {(3, ())}
 
 
-@pytest.mark.xfail(strict=True, reason="loader._hold_against_others compares with ==, to which 1 is True")
 def test_true_is_not_one(conn: Conn, batch: int) -> None:
     documents = [
         contract("A", pulls_from=[system("X", connection_info={"tls": True})]),
@@ -603,9 +598,6 @@ def test_the_connection_stays_as_it_was(own_database: Conn) -> None:
     assert own_database.row_factory is dict_row
 
 
-@pytest.mark.xfail(
-    strict=True, reason="loader._Run.send asks the connection for a cursor, of whatever class that has"
-)
 def test_whatever_cursor_class_the_connection_has(own_database: Conn) -> None:
     own_database.cursor_factory = RawCursor
     assert loader.register_contract(own_database, contract("A")) == "inserted"
@@ -631,9 +623,6 @@ def test_of_two_loads_at_once_the_second_finds_what_the_first_wrote(own_database
     assert (report.inserted, report.unchanged) == (1, 1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only queries turns a missing catalogue into CatalogueMissing, loader does not"
-)
 def test_a_missing_catalogue(conn: Conn) -> None:
     with pytest.raises(CatalogueMissing, match="pycharter-sql migrate"):
         loader.load(conn, [contract("A")], schema="nothing_here")
@@ -661,9 +650,6 @@ def test_register_contract_reads_legacy_shapes(conn: Conn) -> None:
     assert queries.get_contract(conn, "A", "1").pulls_from == ["X"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="documents.normalise takes a dict, though loader's signatures say Mapping"
-)
 def test_any_mapping_is_a_document(conn: Conn) -> None:
     assert loader.register_contract(conn, MappingProxyType(contract("A"))) == "inserted"
 
@@ -952,9 +938,6 @@ def test_a_credential_is_refused_and_not_repeated(conn: Conn, batch: int, info: 
     assert loader.register_contract(conn, contract("A", pulls_from=[kept_elsewhere])) == "inserted"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of a CHECK or trigger the loader passes on PostgreSQL's words, without a pointer"
-)
 @pytest.mark.parametrize(
     ("content_", "pointer"),
     [
@@ -969,9 +952,6 @@ def test_what_the_tables_refuse_has_a_pointer(conn: Conn, content_: Document, po
     assert "constraint" not in refusal.reason
 
 
-@pytest.mark.xfail(
-    strict=True, reason="merging.Merger shows the values that disagree, connection_info among them"
-)
 def test_a_disagreement_does_not_repeat_a_credential(conn: Conn) -> None:
     said = contract("A", pulls_from=[system("X", connection_info={"password": "hunter2"})])
     with pytest.raises(DocumentRefused) as caught:
@@ -979,23 +959,16 @@ def test_a_disagreement_does_not_repeat_a_credential(conn: Conn) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="the pattern of a version in contract-document.schema.json says `.`")
 def test_a_version_that_the_database_takes(conn: Conn) -> None:
     assert loader.register_contract(conn, contract("A", version="1\n2")) == "inserted"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an integer that Python does not write out is a ValueError in loader._json_text"
-)
 def test_an_integer_of_thousands_of_digits(conn: Conn, tmp_path: Path) -> None:
     refused(lambda: loader.register_contract(conn, contract("A", metadata={"n": 10**5000})))
     paths = write(tmp_path, {"a.yaml": HEAD + f"metadata: {{n: 0x{'F' * 5000}}}"})
     refused(lambda: load_files(conn, *paths))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sources counts the nodes that aliases expand to, not the text in them"
-)
 def test_an_alias_bomb_of_long_text(tmp_path: Path) -> None:
     text = HEAD + f"metadata:\n  a: &a {'x' * 1_000_000}\n  b: [{', '.join(['*a'] * 300)}]\n"
     [found] = sources.read(write(tmp_path, {"a.yaml": text}))

@@ -151,7 +151,8 @@ class Merger:
                     elif not same_json(merged[attribute], value):
                         first = origins[at + pointer_step(attribute)]
                         other = place.child(pointer_step(attribute))
-                        reason = f"says {shown(merged[attribute])}, but {other} says {shown(value)}"
+                        said, otherwise = (shown({attribute: one}) for one in (merged[attribute], value))
+                        reason = f"says {said}, but {other} says {otherwise}"
                         self.refusals.append(Refusal(first.source, first.pointer, reason, MAKE_AGREE))
             result.append(collapsed(merged))
         self.origins = {

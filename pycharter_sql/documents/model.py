@@ -148,7 +148,17 @@ def kind_of(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    return shortened(json.dumps(value, ensure_ascii=False))
+    """A value for a message. Connection details are left out: they may hold a secret by mistake."""
+    return shortened(json.dumps(_without_secrets(value), ensure_ascii=False))
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: "..." if key == "connection_info" else _without_secrets(inner)
+            for key, inner in value.items()
+        }
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def shortened(text: str) -> str:

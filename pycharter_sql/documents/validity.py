@@ -19,6 +19,9 @@ from pycharter_sql.documents.model import (
     shown,
 )
 
+# Python refuses to write out longer integers, so that nobody can make it spend its time on that.
+MAX_BITS = 14_000
+
 DOCUMENT = jsonschema_rs.validator_for(DOCUMENT_SCHEMA)
 
 
@@ -40,7 +43,10 @@ def is_storable(value: Any) -> bool:
             elif kind is float:
                 if not math.isfinite(item):
                     return False
-            elif item is not None and kind is not int and kind is not bool:
+            elif kind is int:
+                if item.bit_length() > MAX_BITS:
+                    return False
+            elif item is not None and kind is not bool:
                 return False
         if not below:
             break
@@ -93,7 +99,10 @@ def unstorable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield pointer, f"{value} is not a JSON number", "write null, or a number"
-    elif not isinstance(value, int | None):
+    elif isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            yield pointer, "a number of thousands of digits", "write it as text"
+    elif value is not None:
         yield pointer, f"a {type(value).__name__} is not JSON", "write it as text"
 
 

@@ -110,7 +110,8 @@ BEGIN
         IF has_rows THEN
             RAISE EXCEPTION 'this rollback would destroy the rows of %', filled
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      HINT = 'To drop the data, say so: PGOPTIONS="-c pycharter_sql.drop_data=yes" yoyo rollback ...';
+                      HINT = 'To drop the data, say so: pycharter-sql rollback --drop-data, or '
+                             'PGOPTIONS="-c pycharter_sql.drop_data=yes" yoyo rollback.';
         END IF;
     END LOOP;
 END

@@ -930,31 +930,43 @@ BEGIN
         ORDER BY r.place, r.pointer), '[]')
     INTO refused FROM refusals(documents, stored, changes, shape_checked) AS r;
 
-    -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
-    -- written.
-    SELECT array_agg(document ORDER BY place),
-        array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
-        array_agg((
-            SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
-            WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
-        jsonb_build_object(
-            'inserted', count(*) FILTER (WHERE changed IS NULL),
-            'updated', count(*) FILTER (WHERE changed <> '[]'),
-            'unchanged', count(*) FILTER (WHERE changed = '[]'),
-            'refused', cardinality(documents) - count(*))
-    INTO accepted, added, changed_only, counts
-    FROM (
-        SELECT place, changed, CASE
-            WHEN changed IS NULL AND NOT document ? 'data_feed'
-                THEN document || jsonb_build_object('data_feed', document -> 'name')
-            ELSE document
-        END AS document
+    IF refused = '[]' AND NOT EXISTS (
+        SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
+        WHERE changed IS NOT NULL OR NOT document ? 'data_feed'
+    ) THEN
+        -- A first load, mostly: every document is written as it came.
+        accepted := documents;
+        added := documents;
+        counts := jsonb_build_object(
+            'inserted', coalesce(cardinality(documents), 0), 'updated', 0, 'unchanged', 0, 'refused', 0);
+    ELSE
+        -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
+        -- written.
+        SELECT array_agg(document ORDER BY place),
+            array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
+            array_agg((
+                SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
+                WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
+            jsonb_build_object(
+                'inserted', count(*) FILTER (WHERE changed IS NULL),
+                'updated', count(*) FILTER (WHERE changed <> '[]'),
+                'unchanged', count(*) FILTER (WHERE changed = '[]'),
+                'refused', cardinality(documents) - count(*))
+        INTO accepted, added, changed_only, counts
         FROM (
-            SELECT unnest(documents) AS document, unnest(changes) AS changed, generate_subscripts(documents, 1) AS place
-        ) AS numbered
-        WHERE refused = '[]' OR place - 1 NOT IN (
-            SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
-    ) AS d;
+            SELECT place, changed, CASE
+                WHEN changed IS NULL AND NOT document ? 'data_feed'
+                    THEN document || jsonb_build_object('data_feed', document -> 'name')
+                ELSE document
+            END AS document
+            FROM (
+                SELECT unnest(documents) AS document, unnest(changes) AS changed,
+                    generate_subscripts(documents, 1) AS place
+            ) AS numbered
+            WHERE refused = '[]' OR place - 1 NOT IN (
+                SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
+        ) AS d;
+    END IF;
 
     written := added || changed_only;
     IF changed_only IS NOT NULL THEN
