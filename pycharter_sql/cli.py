@@ -65,7 +65,9 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except CatalogueError as error:
             raise click.ClickException(str(error)) from error
         except psycopg.Error as error:
@@ -76,6 +78,9 @@ class Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # click ends quietly where nobody reads on
+            if error.errno == errno.ENOSPC:
+                # What could not be written would be tried again, and fail again, when Python ends.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.ClickException(str(error)) from error
 
 

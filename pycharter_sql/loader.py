@@ -23,7 +23,7 @@ from typing import Any, Literal
 import orjson
 import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
@@ -331,7 +331,11 @@ class _Run:
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self.conn = conn
         self.schema = schema
-        self.call = sql.SQL("SELECT {}.load_documents(%b::jsonb[], true)").format(sql.Identifier(schema))
+        # One document a line: JSON text has no line breaks of its own.
+        self.call = sql.SQL(
+            "SELECT {}.load_documents("
+            "ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line), true)"
+        ).format(sql.Identifier(schema))
         self.report = Report()
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
@@ -360,9 +364,7 @@ class _Run:
     def send(self, batch: list[_Sent]) -> None:
         if not batch:
             return
-        # Not conn.cursor(): that is of whatever class the caller has set.
-        with expecting_catalogue(self.schema), psycopg.Cursor(self.conn, row_factory=scalar_row) as cursor:
-            said = cursor.execute(self.call, [[Jsonb(text, str.encode) for _, text, _ in batch]]).fetchone()
+        said = self._call(b"\n".join(text.encode() for _, text, _ in batch))
         assert isinstance(said, dict)
         for refusal in said["refusals"]:
             sent = batch[refusal["document"]]
@@ -374,6 +376,20 @@ class _Run:
             total = self.report.tables.setdefault(table, Counts())
             for count, rows in counts.items():
                 setattr(total, count, getattr(total, count) + rows)
+
+    def _call(self, lines: bytes) -> Any:
+        with expecting_catalogue(self.schema):
+            if self.conn.info.pipeline_status:
+                cursor = psycopg.RawCursor(self.conn, row_factory=scalar_row)
+                return cursor.execute(self.call, [lines.decode()]).fetchone()
+            # libpq's own blocking call: it needs the interpreter once, a cursor for every piece that it
+            # sends, and then competes for it with the thread that reads.
+            result = self.conn.pgconn.exec_params(self.call.as_bytes(self.conn), [lines])
+            if result.status != ExecStatus.TUPLES_OK:
+                raise psycopg.errors.error_from_result(result, encoding=self.conn.info.encoding)
+            value = result.get_value(0, 0)
+            assert value is not None
+            return json.loads(value)
 
     def _findings(self, sent: _Sent) -> list[tuple[str, str, str]]:
         """What the database's own look at one document finds: pointer, reason, remedy."""
