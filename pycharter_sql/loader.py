@@ -29,6 +29,7 @@ from psycopg.types.json import Jsonb
 
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
 from pycharter_sql.documents.merging import MAKE_AGREE, same_json
+from pycharter_sql.documents.model import place_in
 from pycharter_sql.errors import DocumentRefused, Refusal, expecting_catalogue
 
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
@@ -162,7 +163,7 @@ def register_contract(
     single = normalise(Raw(dict(document), Place("document", "")))
     with _atomic(conn):
         run = _Run(conn, schema)
-        run.send_carefully([(0, _json_text(single.content), single)])
+        run.send_carefully([_Sendable(0, _json_text(single.content), single.label, single.origins)])
         if run.refusals:
             raise DocumentRefused(run.refusals)
     if run.report.inserted:
@@ -170,7 +171,17 @@ def register_contract(
     return "updated" if run.report.updated else "unchanged"
 
 
-_Sent = tuple[int, str, Document]  # the document's number in the load, its JSON text, itself
+@dataclass(frozen=True, slots=True)
+class _Sendable:
+    """A document on its way: its number in the load, its JSON text, and what a refusal needs.
+
+    Not the content: taking thousands of documents apart would hold the sender up.
+    """
+
+    number: int
+    text: bytes
+    contract: str  # name@version
+    origins: dict[str, Place]
 
 
 @dataclass(slots=True)
@@ -214,12 +225,12 @@ class _Intake:
     def reconsidered(self) -> bool:
         return bool(self._same or self.refused)
 
-    def __iter__(self) -> Iterator[list[_Sent]]:
+    def __iter__(self) -> Iterator[list[_Sendable]]:
         accepted = self._accepted()
         while batch := list(islice(accepted, BATCH)):
-            yield [sent for sent in batch if sent[0] not in self.refused]
+            yield [sent for sent in batch if sent.number not in self.refused]
 
-    def _accepted(self) -> Iterator[_Sent]:
+    def _accepted(self) -> Iterator[_Sendable]:
         for found in self.documents:
             self.read += 1
             if isinstance(found, Refusal):
@@ -233,50 +244,50 @@ class _Intake:
                 self.unread += 1
                 self.refusals += error.refusals
                 continue
-            text = _json_text(document.content)
-            number = self._keep(text, document.origins)
+            number = len(self._offsets)
+            sendable = _Sendable(number, _json_text(document.content), document.label, document.origins)
+            self._keep(sendable)
             self._hold_against_others(number, document)
             first = self._first.setdefault((document.name, document.version), number)
             if first == number:
-                yield number, text, document
+                yield sendable
             else:
                 self._same[first].append(number)
 
-    def settled(self) -> Iterator[list[_Sent]]:
+    def settled(self) -> Iterator[list[_Sendable]]:
         """Every document anew: sources of one contract merged, what disagrees refused."""
         documents = self._settled()
         while batch := list(islice(documents, BATCH)):
             yield batch
 
-    def _settled(self) -> Iterator[_Sent]:
+    def _settled(self) -> Iterator[_Sendable]:
         for first in sorted(self._first.values()):
             numbers = [first, *self._same.get(first, ())]
             if self.refused.intersection(numbers):
                 self.refused.update(numbers)
                 continue
+            sources = map(self._kept, numbers)
             if len(numbers) == 1:
-                text, document = self._kept(first)
-            else:
-                try:
-                    document = reduce(merge, (self._kept(number)[1] for number in numbers))
-                except DocumentRefused as error:
-                    self.refusals += error.refusals
-                    self.refused.update(numbers)
-                    continue
-                text = _json_text(document.content)
-                self.merged += len(numbers) - 1
-            yield first, text, document
+                yield from sources
+                continue
+            try:
+                document = reduce(merge, (Document(json.loads(one.text), one.origins) for one in sources))
+            except DocumentRefused as error:
+                self.refusals += error.refusals
+                self.refused.update(numbers)
+                continue
+            self.merged += len(numbers) - 1
+            yield _Sendable(first, _json_text(document.content), document.label, document.origins)
 
-    def _keep(self, text: str, origins: dict[str, Place]) -> int:
+    def _keep(self, sendable: _Sendable) -> None:
         self._copy.seek(0, 2)
         self._offsets.append(self._copy.tell())
-        pickle.dump((text, origins), self._copy, pickle.HIGHEST_PROTOCOL)
-        return len(self._offsets) - 1
+        pickle.dump(sendable, self._copy, pickle.HIGHEST_PROTOCOL)
 
-    def _kept(self, number: int) -> tuple[str, Document]:
+    def _kept(self, number: int) -> _Sendable:
         self._copy.seek(self._offsets[number])
-        text, origins = pickle.load(self._copy)
-        return text, Document(json.loads(text), origins)
+        kept: _Sendable = pickle.load(self._copy)
+        return kept
 
     def _hold_against_others(self, number: int, document: Document) -> None:
         """Refuses all documents that describe something of an entity in more than one way."""
@@ -287,8 +298,7 @@ class _Intake:
             claim.disputed = claim.disputed or not same_json(claim.value, value)
             if claim.disputed:
                 reason = f"documents disagree on the {attribute} of {kind} {name!r}; see also {claim.place}"
-                label = f"{document.name}@{document.version}"
-                self.refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE, label))
+                self.refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE, document.label))
                 self.refused.update(claim.numbers)
 
 
@@ -340,7 +350,7 @@ class _Run:
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
 
-    def send_carefully(self, batch: list[_Sent]) -> None:
+    def send_carefully(self, batch: list[_Sendable]) -> None:
         """As ``send``, but refuses a document that the database fails with, rather than failing with it.
 
         Each batch is a savepoint. Thousands of those in one transaction slow other sessions' snapshots down:
@@ -361,10 +371,10 @@ class _Run:
             for pointer, reason, remedy in found:
                 self._refuse(batch[0], pointer, reason, remedy)
 
-    def send(self, batch: list[_Sent]) -> None:
+    def send(self, batch: list[_Sendable]) -> None:
         if not batch:
             return
-        said = self._call(b"\n".join(text.encode() for _, text, _ in batch))
+        said = self._call(b"\n".join(sent.text for sent in batch))
         assert isinstance(said, dict)
         for refusal in said["refusals"]:
             sent = batch[refusal["document"]]
@@ -391,23 +401,21 @@ class _Run:
             assert value is not None
             return json.loads(value)
 
-    def _findings(self, sent: _Sent) -> list[tuple[str, str, str]]:
+    def _findings(self, sent: _Sendable) -> list[tuple[str, str, str]]:
         """What the database's own look at one document finds: pointer, reason, remedy."""
         query = sql.SQL("SELECT pointer, reason, remedy FROM {}.check_document(%b::jsonb)").format(
             sql.Identifier(self.schema)
         )
         with psycopg.Cursor(self.conn, row_factory=tuple_row) as cursor:
-            return cursor.execute(query, [Jsonb(sent[1], str.encode)]).fetchall()
+            return cursor.execute(query, [Jsonb(sent.text, bytes)]).fetchall()
 
-    def _refuse(self, sent: _Sent, pointer: str, reason: str, remedy: str) -> None:
-        number, _, document = sent
-        place = document.place(pointer)
-        label = f"{document.name}@{document.version}"
-        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, label))
-        self.refused.add(number)
+    def _refuse(self, sent: _Sendable, pointer: str, reason: str, remedy: str) -> None:
+        place = place_in(sent.origins, pointer)
+        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, sent.contract))
+        self.refused.add(sent.number)
 
 
-def _read_ahead(batches: Iterable[list[_Sent]]) -> Iterator[list[_Sent]]:
+def _read_ahead(batches: Iterable[list[_Sendable]]) -> Iterator[list[_Sendable]]:
     """The same batches, the next one always being read while the caller works on this one."""
     iterator = iter(batches)
     usual = sys.getswitchinterval()
@@ -434,12 +442,12 @@ def _atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
         yield
 
 
-def _json_text(content: dict[str, Any]) -> str:
+def _json_text(content: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(content).decode()
+        return orjson.dumps(content)
     except orjson.JSONEncodeError:
         # Integers beyond 64 bits, which JSON and jsonb have and orjson has not.
-        return json.dumps(content, ensure_ascii=False)
+        return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _nothing_written(report: Report) -> Report:

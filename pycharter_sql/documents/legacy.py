@@ -23,6 +23,7 @@ from pycharter_sql.documents.model import (
     label_of,
     origins_above,
     origins_below,
+    place_in,
     pointer_step,
     shown,
 )
@@ -695,7 +696,7 @@ def _adopt(target: Document, key: str, holder: Document, pointer: str) -> None:
 
 def _refusal(raw: Raw, pointer: str, reason: str, remedy: str) -> Refusal:
     parts = {pointer_step(key): place for key, place in raw.parts.items()}
-    place = Document({}, {"": raw.place} | parts).place(pointer)
+    place = place_in({"": raw.place} | parts, pointer)
     return Refusal(place.source, place.pointer, reason, remedy)
 
 

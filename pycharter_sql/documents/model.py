@@ -81,12 +81,21 @@ class Document:
     def version(self) -> str:
         return str(self.content["version"])
 
+    @property
+    def label(self) -> str:
+        return f"{self.name}@{self.version}"
+
     def place(self, pointer: str) -> Place:
         """The place in the source that the JSON Pointer ``pointer`` into ``content`` came from."""
-        end = len(pointer)
-        while (known := pointer[:end]) not in self.origins and end > 0:
-            end = pointer.rindex("/", 0, end)
-        return self.origins[known].child(pointer[end:])
+        return place_in(self.origins, pointer)
+
+
+def place_in(origins: Mapping[str, Place], pointer: str) -> Place:
+    """The place that the value at ``pointer`` of a document with these origins came from."""
+    end = len(pointer)
+    while (known := pointer[:end]) not in origins and end > 0:
+        end = pointer.rindex("/", 0, end)
+    return origins[known].child(pointer[end:])
 
 
 def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
