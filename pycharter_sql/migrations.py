@@ -66,8 +66,9 @@ def rollback(
 ) -> list[str]:
     """Roll back the last ``count`` migrations, None for all, and return their ids, the last one first.
 
-    A rollback that would destroy rows is refused unless ``drop_data``. The schema itself stays. ``dsn`` and
-    errors are those of ``apply``; a negative ``count`` is a ValueError.
+    In one transaction: where one of them cannot be rolled back, all stay applied. One that would destroy rows
+    is refused unless ``drop_data``. The schema itself stays. ``dsn`` and errors are those of ``apply``; a
+    negative ``count`` is a ValueError.
     """
     with _locked(dsn, schema) as backend:
         if not any(migration.applied_at for migration in _history(backend.connection, schema)):
@@ -75,7 +76,8 @@ def rollback(
         if drop_data:
             backend.connection.execute("SET pycharter_sql.drop_data = 'yes'")
         last = islice(backend.to_rollback(_packaged()), count)
-        return _run(backend.rollback_one, last, ".rollback.sql")
+        with backend.transaction():
+            return _run(backend.rollback_one, last, ".rollback.sql")
 
 
 def status(dsn: str, *, schema: str = "pycharter") -> list[Migration]:
