@@ -11,7 +11,7 @@ import json
 import pickle
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,6 +41,8 @@ SWITCH_INTERVAL = 1e-5
 
 # What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
 SPOOL_MEMORY = 16 << 20
+
+BREAK_CYCLE = "choose a parent_domain that does not lie within the domain"
 
 # What the database may have against a single document, rather than against the load.
 _DOCUMENT_ERRORS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException)
@@ -143,7 +145,7 @@ def load(
             run = _Run(conn, schema)
             for batch in intake.settled():
                 run.send_carefully(batch)
-        report = run.report
+        report = run.finished()
         report.read, report.merged = intake.read, intake.merged
         report.refusals = intake.refusals + run.refusals
         report.refused = intake.unread + len(intake.refused | run.refused)
@@ -300,6 +302,26 @@ class _Intake:
                 reason = f"documents disagree on the {attribute} of {kind} {name!r}; see also {claim.place}"
                 self.refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE, document.label))
                 self.refused.update(claim.numbers)
+            elif attribute == "parent_domain" and (others := self._ancestry_back_to(name)):
+                reason = f"domain {name!r} would be its own ancestor"
+                if elsewhere := ", ".join(str(other.place) for other in others if other is not claim):
+                    reason += f"; see also {elsewhere}"
+                self.refusals.append(
+                    Refusal(place.source, place.pointer, reason, BREAK_CYCLE, document.label)
+                )
+                for other in others:
+                    self.refused.update(other.numbers)
+
+    def _ancestry_back_to(self, domain: str) -> list[_Claim]:
+        """What documents say of the domain's parent, of that one's, ..., where this leads back to it."""
+        claims: list[_Claim] = []
+        at: Any = domain
+        while (claim := self._claims.get(("domain", at, "parent_domain"))) and claim not in claims:
+            claims.append(claim)
+            at = claim.value
+            if at == domain:
+                return claims
+        return []
 
 
 _RELATIONS = {
@@ -347,6 +369,7 @@ class _Run:
             "ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line), true)"
         ).format(sql.Identifier(schema))
         self.report = Report()
+        self.entities: defaultdict[str, dict[str, str]] = defaultdict(dict)  # table -> name -> outcome
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
 
@@ -386,6 +409,18 @@ class _Run:
             total = self.report.tables.setdefault(table, Counts())
             for count, rows in counts.items():
                 setattr(total, count, getattr(total, count) + rows)
+        for table, outcomes in said["entities"].items():
+            known = self.entities[table]
+            for outcome in ("inserted", "updated", "unchanged"):
+                for name in outcomes[outcome]:
+                    if name not in known or (outcome == "updated" and known[name] == "unchanged"):
+                        known[name] = outcome
+
+    def finished(self) -> Report:
+        """The report. A row of an entity counts once, however many batches named it."""
+        for table, outcomes in self.entities.items():
+            self.report.tables[table] = Counts(**Counter(outcomes.values()))
+        return self.report
 
     def _call(self, lines: bytes) -> Any:
         with expecting_catalogue(self.schema):

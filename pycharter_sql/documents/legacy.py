@@ -11,6 +11,7 @@ from pycharter_sql.documents.merging import MAKE_AGREE, Merger, merge, same_json
 from pycharter_sql.documents.model import (
     DOCUMENT_KEYS,
     DOCUMENT_SCHEMA,
+    OWNER_ROLES,
     RELATIONS,
     RULES,
     SYSTEMS,
@@ -28,7 +29,6 @@ from pycharter_sql.documents.model import (
     shown,
 )
 from pycharter_sql.documents.validity import (
-    DOCUMENT,
     invalid,
     is_storable,
     is_too_deep,
@@ -91,23 +91,6 @@ _CONTAINERS = frozenset({"schema", "json_schema", "metadata", "versions", *RULES
 # versions.<key> -> the component whose version it is.
 _VERSIONS = {"schema": "schema", "json_schema": "schema", "metadata": "metadata"} | {
     key: key for key in RULES
-}
-
-
-# What an owner is called in legacy metadata -> role.
-_ROLES = {
-    "business_owners": "business_owner",
-    "business_owner": "business_owner",
-    "bu_sme": "business_sme",
-    "business_sme": "business_sme",
-    "it_application_owners": "technical_owner",
-    "technical_owner": "technical_owner",
-    "it_sme": "technical_sme",
-    "technical_sme": "technical_sme",
-    "support_lead": "support_lead",
-    "contract_owners": "contract_owner",
-    "contract_owner": "contract_owner",
-    "data_steward": "data_steward",
 }
 
 
@@ -356,7 +339,7 @@ _ALIASES = (
     *(_Alias(key, (*path, key), _names) for key in SYSTEMS for path in [(), ("lineage",)]),
     *(
         _Alias("business_owners", (*path, word), _names, role)
-        for word, role in _ROLES.items()
+        for word, role in OWNER_ROLES.items()
         for path in [(), ("ownership",), ("ownership", "roles")]
     ),
     _Alias("team_access", ("team_access",), _team_access),
@@ -383,8 +366,7 @@ def _refuse_unread_shapes(raw: Raw) -> None:
 
 def _from_contract_document(raw: Raw, refusals: list[Refusal]) -> Document:
     """A contract document already: taken as it is, but for untrimmed names, capitals and inline rules."""
-    content = raw.content if DOCUMENT.is_valid(raw.content) else _tidied(raw.content)
-    document = Document(dict(content), {"": raw.place})
+    document = Document(_tidied(raw.content), {"": raw.place})
     _take_inline_rules(document, refusals)
     return document
 

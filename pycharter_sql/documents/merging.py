@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pycharter_sql.documents.model import (
+    LINK_LISTS,
     RELATIONS,
     RULES,
     Document,
@@ -78,6 +79,9 @@ class Merger:
     def value(self, x: Any, y: Any, pointer: str) -> Any:
         if isinstance(x, dict) and isinstance(y, dict):
             return self._mapping(x, y, pointer, self.value)
+        relation = LINK_LISTS.get(pointer.rpartition("/")[2])
+        if relation and isinstance(x, list) and isinstance(y, list):
+            return self._relation(relation, x, y, pointer)
         return self._equal(x, y, pointer)
 
     def _equal(self, x: Any, y: Any, pointer: str) -> Any:

@@ -29,6 +29,31 @@ RELATIONS = (*SYSTEMS, "business_owners", "dependencies")
 RULES = ("coercion_rules", "validation_rules")
 
 
+# What an owner is called in legacy metadata -> role.
+OWNER_ROLES = {
+    "business_owners": "business_owner",
+    "business_owner": "business_owner",
+    "bu_sme": "business_sme",
+    "business_sme": "business_sme",
+    "it_application_owners": "technical_owner",
+    "technical_owner": "technical_owner",
+    "it_sme": "technical_sme",
+    "technical_sme": "technical_sme",
+    "support_lead": "support_lead",
+    "contract_owners": "contract_owner",
+    "contract_owner": "contract_owner",
+    "data_steward": "data_steward",
+}
+
+
+# What a list of links is called anywhere in a document, legacy metadata included -> the relation it means.
+LINK_LISTS = (
+    {key: key for key in RELATIONS}
+    | dict.fromkeys(OWNER_ROLES, "business_owners")
+    | dict.fromkeys(("read", "write"), "team_access")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a value stands: ``source`` is the file (or whatever the caller calls it), ``pointer`` the JSON

@@ -276,19 +276,18 @@ END;
 COMMENT ON FUNCTION mentioned_entities(jsonb[], text[]) IS
     'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
-CREATE FUNCTION load_entities(documents jsonb[])
-RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION load_entities(documents jsonb[]) RETURNS TABLE (table_name text, entity text, outcome text)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
     domain_rows jsonb;
     new_domains text[];
-    changed_domains bigint;
+    changed_domains text[] := '{}';
 BEGIN
     -- Inserted only where missing, in the order of their names: no dead rows, no deadlock.
     RETURN QUERY
-    WITH entity AS MATERIALIZED (
+    WITH mentioned AS MATERIALIZED (
         SELECT m.kind, m.name, m.attributes AS a
         FROM mentioned_entities(documents, '{system,business owner,team}') AS m
     ),
@@ -296,9 +295,9 @@ BEGIN
         INSERT INTO systems (name, description, system_type, connection_info, is_active)
         SELECT e.name, a ->> 'description', a ->> 'system_type', a -> 'connection_info',
             coalesce((a ->> 'is_active')::boolean, true)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'system' AND NOT EXISTS (SELECT FROM systems AS s WHERE s.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING systems.name
     ),
     changed_system AS (
         UPDATE systems AS s SET
@@ -306,21 +305,21 @@ BEGIN
             system_type = coalesce(a ->> 'system_type', s.system_type),
             connection_info = coalesce(a -> 'connection_info', s.connection_info),
             is_active = coalesce((a ->> 'is_active')::boolean, s.is_active)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'system' AND a <> '{}' AND s.name = e.name
             AND (s.description, s.system_type, s.connection_info, s.is_active) IS DISTINCT FROM (
                 coalesce(a ->> 'description', s.description), coalesce(a ->> 'system_type', s.system_type),
                 coalesce(a -> 'connection_info', s.connection_info),
                 coalesce((a ->> 'is_active')::boolean, s.is_active))
-        RETURNING s.id
+        RETURNING s.name
     ),
     new_business_owner AS (
         INSERT INTO business_owners (name, description, contact_email, department, is_active)
         SELECT e.name, a ->> 'description', a ->> 'contact_email', a ->> 'department',
             coalesce((a ->> 'is_active')::boolean, true)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'business owner' AND NOT EXISTS (SELECT FROM business_owners AS b WHERE b.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING business_owners.name
     ),
     changed_business_owner AS (
         UPDATE business_owners AS b SET
@@ -328,41 +327,49 @@ BEGIN
             contact_email = coalesce(a ->> 'contact_email', b.contact_email),
             department = coalesce(a ->> 'department', b.department),
             is_active = coalesce((a ->> 'is_active')::boolean, b.is_active)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'business owner' AND a <> '{}' AND b.name = e.name
             AND (b.description, b.contact_email, b.department, b.is_active) IS DISTINCT FROM (
                 coalesce(a ->> 'description', b.description), coalesce(a ->> 'contact_email', b.contact_email),
                 coalesce(a ->> 'department', b.department), coalesce((a ->> 'is_active')::boolean, b.is_active))
-        RETURNING b.id
+        RETURNING b.name
     ),
     new_team AS (
         INSERT INTO teams (name, description, team_type, is_active)
         SELECT e.name, a ->> 'description', a ->> 'team_type', coalesce((a ->> 'is_active')::boolean, true)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'team' AND NOT EXISTS (SELECT FROM teams AS t WHERE t.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING id
+        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING teams.name
     ),
     changed_team AS (
         UPDATE teams AS t SET
             description = coalesce(a ->> 'description', t.description),
             team_type = coalesce(a ->> 'team_type', t.team_type),
             is_active = coalesce((a ->> 'is_active')::boolean, t.is_active)
-        FROM entity AS e
+        FROM mentioned AS e
         WHERE e.kind = 'team' AND a <> '{}' AND t.name = e.name
             AND (t.description, t.team_type, t.is_active) IS DISTINCT FROM (
                 coalesce(a ->> 'description', t.description), coalesce(a ->> 'team_type', t.team_type),
                 coalesce((a ->> 'is_active')::boolean, t.is_active))
-        RETURNING t.id
+        RETURNING t.name
+    ),
+    written AS (
+        SELECT 'system' AS kind, n.name, 'inserted' AS outcome FROM new_system AS n
+        UNION ALL
+        SELECT 'system', c.name, 'updated' FROM changed_system AS c
+        UNION ALL
+        SELECT 'business owner', n.name, 'inserted' FROM new_business_owner AS n
+        UNION ALL
+        SELECT 'business owner', c.name, 'updated' FROM changed_business_owner AS c
+        UNION ALL
+        SELECT 'team', n.name, 'inserted' FROM new_team AS n
+        UNION ALL
+        SELECT 'team', c.name, 'updated' FROM changed_team AS c
     )
-    SELECT r.table_name, r.inserted, r.updated, r.mentioned - r.inserted - r.updated, 0::bigint
-    FROM (VALUES
-        ('systems', (SELECT count(*) FROM new_system), (SELECT count(*) FROM changed_system),
-            (SELECT count(*) FROM entity AS e WHERE e.kind = 'system')),
-        ('business_owners', (SELECT count(*) FROM new_business_owner), (SELECT count(*) FROM changed_business_owner),
-            (SELECT count(*) FROM entity AS e WHERE e.kind = 'business owner')),
-        ('teams', (SELECT count(*) FROM new_team), (SELECT count(*) FROM changed_team),
-            (SELECT count(*) FROM entity AS e WHERE e.kind = 'team'))
-    ) AS r (table_name, inserted, updated, mentioned);
+    SELECT replace(w.kind, ' ', '_') || 's', w.name, w.outcome FROM written AS w
+    UNION ALL
+    SELECT replace(e.kind, ' ', '_') || 's', e.name, 'unchanged' FROM mentioned AS e
+    WHERE (e.kind, e.name) NOT IN (SELECT w.kind, w.name FROM written AS w);
 
     -- Domains last, in two statements: a parent must be there before its children can name it.
     SELECT coalesce(jsonb_object_agg(m.name, m.attributes), '{}') INTO domain_rows
@@ -371,62 +378,61 @@ BEGIN
         INSERT INTO domains (name)
         SELECT m.name FROM jsonb_object_keys(domain_rows) AS m (name)
         WHERE NOT EXISTS (SELECT FROM domains AS d WHERE d.name = m.name)
-        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING name
+        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING domains.name
     )
     SELECT coalesce(array_agg(n.name), '{}') INTO new_domains FROM new_domain AS n;
 
     -- Most documents only name their domain.
-    IF NOT domain_rows @? '$.*.keyvalue()' THEN
-        RETURN QUERY
-        SELECT 'domains', cardinality(new_domains)::bigint, 0::bigint,
-            (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains), 0::bigint;
-        RETURN;
+    IF domain_rows @? '$.*.keyvalue()' THEN
+        WITH wanted AS (
+            SELECT d.id, d.name, coalesce(a ->> 'description', d.description) AS description,
+                coalesce((a ->> 'is_active')::boolean, d.is_active) AS is_active,
+                coalesce(p.id, d.parent_domain_id) AS parent_domain_id
+            FROM jsonb_each(domain_rows) AS m (name, a)
+            JOIN domains AS d ON d.name = m.name
+            LEFT JOIN domains AS p ON p.name = a ->> 'parent_domain'
+            WHERE a <> '{}'
+        ),
+        changed AS (
+            UPDATE domains AS d SET
+                description = w.description, is_active = w.is_active, parent_domain_id = w.parent_domain_id
+            FROM wanted AS w
+            WHERE d.id = w.id AND (d.description, d.is_active, d.parent_domain_id)
+                IS DISTINCT FROM (w.description, w.is_active, w.parent_domain_id)
+            RETURNING d.name
+        )
+        SELECT coalesce(array_agg(c.name), '{}') INTO changed_domains FROM changed AS c;
     END IF;
-    WITH wanted AS (
-        SELECT d.id, d.name, coalesce(a ->> 'description', d.description) AS description,
-            coalesce((a ->> 'is_active')::boolean, d.is_active) AS is_active,
-            coalesce(p.id, d.parent_domain_id) AS parent_domain_id
-        FROM jsonb_each(domain_rows) AS m (name, a)
-        JOIN domains AS d ON d.name = m.name
-        LEFT JOIN domains AS p ON p.name = a ->> 'parent_domain'
-        WHERE a <> '{}'
-    ),
-    changed AS (
-        UPDATE domains AS d SET
-            description = w.description, is_active = w.is_active, parent_domain_id = w.parent_domain_id
-        FROM wanted AS w
-        WHERE d.id = w.id AND (d.description, d.is_active, d.parent_domain_id)
-            IS DISTINCT FROM (w.description, w.is_active, w.parent_domain_id)
-        RETURNING d.name
-    )
-    SELECT count(*) FILTER (WHERE c.name <> ALL (new_domains)) INTO changed_domains FROM changed AS c;
     RETURN QUERY
-    SELECT 'domains', cardinality(new_domains)::bigint, changed_domains,
-        (SELECT count(*) FROM jsonb_object_keys(domain_rows)) - cardinality(new_domains) - changed_domains, 0::bigint;
+    SELECT 'domains', m.name, CASE
+        WHEN m.name = ANY (new_domains) THEN 'inserted'
+        WHEN m.name = ANY (changed_domains) THEN 'updated'
+        ELSE 'unchanged'
+    END
+    FROM jsonb_object_keys(domain_rows) AS m (name);
 END
 $$;
 
 COMMENT ON FUNCTION load_entities(jsonb[]) IS
     'Step 1 of the Migration Path: creates or completes the systems, business owners, teams and domains that the '
-    'documents name.';
+    'documents name. One row an entity: inserted, updated or unchanged.';
 
-CREATE FUNCTION load_data_feeds(documents jsonb[])
-RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION load_data_feeds(documents jsonb[]) RETURNS TABLE (table_name text, entity text, outcome text)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
     RETURN QUERY
-    WITH feed AS MATERIALIZED (
+    WITH mentioned AS MATERIALIZED (
         SELECT m.name, m.attributes AS a FROM mentioned_entities(documents, '{data feed}') AS m
     ),
     new_feed AS (
         INSERT INTO data_feeds (name, title, description, feed_type, is_active)
         SELECT m.name, a ->> 'title', a ->> 'description', a ->> 'feed_type',
             coalesce((a ->> 'is_active')::boolean, true)
-        FROM feed AS m
+        FROM mentioned AS m
         WHERE NOT EXISTS (SELECT FROM data_feeds AS f WHERE f.name = m.name)
-        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING id
+        ORDER BY m.name ON CONFLICT DO NOTHING RETURNING data_feeds.name
     ),
     changed_feed AS (
         UPDATE data_feeds AS f SET
@@ -434,23 +440,28 @@ BEGIN
             description = coalesce(a ->> 'description', f.description),
             feed_type = coalesce(a ->> 'feed_type', f.feed_type),
             is_active = coalesce((a ->> 'is_active')::boolean, f.is_active)
-        FROM feed AS m
+        FROM mentioned AS m
         WHERE a <> '{}' AND f.name = m.name
             AND (f.title, f.description, f.feed_type, f.is_active) IS DISTINCT FROM (
                 coalesce(a ->> 'title', f.title), coalesce(a ->> 'description', f.description),
                 coalesce(a ->> 'feed_type', f.feed_type), coalesce((a ->> 'is_active')::boolean, f.is_active))
-        RETURNING f.id
+        RETURNING f.name
+    ),
+    written AS (
+        SELECT n.name, 'inserted' AS outcome FROM new_feed AS n
+        UNION ALL
+        SELECT c.name, 'updated' FROM changed_feed AS c
     )
-    SELECT 'data_feeds', n.inserted, n.updated, n.mentioned - n.inserted - n.updated, 0::bigint
-    FROM (
-        SELECT (SELECT count(*) FROM new_feed) AS inserted, (SELECT count(*) FROM changed_feed) AS updated,
-            (SELECT count(*) FROM feed) AS mentioned
-    ) AS n;
+    SELECT 'data_feeds', w.name, w.outcome FROM written AS w
+    UNION ALL
+    SELECT 'data_feeds', m.name, 'unchanged' FROM mentioned AS m
+    WHERE m.name NOT IN (SELECT w.name FROM written AS w);
 END
 $$;
 
 COMMENT ON FUNCTION load_data_feeds(jsonb[]) IS
-    'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on.';
+    'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on. '
+    'One row a feed: inserted, updated or unchanged.';
 
 CREATE FUNCTION load_contracts(documents jsonb[])
 RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
@@ -907,6 +918,7 @@ DECLARE
     added jsonb[];
     changed_only jsonb[];
     written jsonb[];
+    entities jsonb;
     steps jsonb := '[]';
     tables jsonb;
     counts jsonb;
@@ -972,8 +984,21 @@ BEGIN
     IF changed_only IS NOT NULL THEN
         steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
     END IF;
-    steps := steps || (SELECT jsonb_agg(step) FROM load_entities(accepted) AS step);
-    steps := steps || (SELECT jsonb_agg(step) FROM load_data_feeds(accepted) AS step);
+    SELECT jsonb_object_agg(t.table_name, t.outcomes) INTO entities
+    FROM (
+        SELECT table_name, jsonb_build_object(
+            'inserted', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'inserted'), '[]'),
+            'updated', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'updated'), '[]'),
+            'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
+        FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
+        LEFT JOIN (
+            SELECT * FROM load_entities(accepted) UNION ALL SELECT * FROM load_data_feeds(accepted)
+        ) AS e USING (table_name)
+        GROUP BY table_name
+    ) AS t;
+    steps := steps || (
+        SELECT jsonb_agg(jsonb_build_object('table_name', table_name, outcome, jsonb_array_length(names)))
+        FROM jsonb_each(entities) AS e (table_name, outcomes), jsonb_each(outcomes) AS o (outcome, names));
     steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(written) AS step);
     steps := steps || (SELECT jsonb_agg(step) FROM load_relations(written) AS step);
 
@@ -1007,19 +1032,21 @@ BEGIN
     SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
     FROM (
         SELECT step ->> 'table_name' AS table_name,
-            sum((step -> 'inserted')::bigint) AS inserted, sum((step -> 'updated')::bigint) AS updated,
-            sum((step -> 'unchanged')::bigint) AS unchanged, sum((step -> 'deleted')::bigint) AS deleted
+            coalesce(sum((step -> 'inserted')::bigint), 0) AS inserted,
+            coalesce(sum((step -> 'updated')::bigint), 0) AS updated,
+            coalesce(sum((step -> 'unchanged')::bigint), 0) AS unchanged,
+            coalesce(sum((step -> 'deleted')::bigint), 0) AS deleted
         FROM jsonb_array_elements(steps) AS step
         GROUP BY 1
     ) AS t;
-    RETURN jsonb_build_object('documents', counts, 'tables', tables, 'refusals', refused);
+    RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
 END
 $$;
 
 COMMENT ON FUNCTION load_documents(jsonb[], boolean) IS
     'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: '
-    'documents and rows of each table inserted, updated, unchanged (and rows deleted), and refusals, each with the '
-    'place of its document in the array. A refused document is left out; the caller decides whether to roll back. '
+    'documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that '
+    'were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. '
     'shape_checked: the caller has held the documents to contract-document.schema.json already.';
 
 CREATE FUNCTION register_contract(document jsonb) RETURNS uuid
