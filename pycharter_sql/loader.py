@@ -111,6 +111,7 @@ def load(
     *,
     schema: str = "pycharter",
     skip_invalid: bool = False,
+    overwrite: bool = False,
 ) -> Report:
     """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
 
@@ -119,7 +120,8 @@ def load(
 
     Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
     two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
-    are left out and reported; otherwise one of them means that nothing is written.
+    are left out and reported; otherwise one of them means that nothing is written. A document that differs
+    from a published version (active, deprecated, retired) is refused unless ``overwrite``.
 
     Works inside the caller's transaction and never commits it; on an autocommit connection that is outside a
     transaction the load is one transaction of its own.
@@ -127,7 +129,7 @@ def load(
     Raises LoadRefused, and psycopg.Error where the database itself fails. Design: "Migration Path".
     """
     with _atomic(conn), _Intake(documents) as intake:
-        run = _Run(conn, schema)
+        run = _Run(conn, schema, overwrite)
         batches = _read_ahead(intake)
         again = False
         try:
@@ -142,7 +144,7 @@ def load(
             for _ in batches:
                 pass  # only reads what is left
         if again:
-            run = _Run(conn, schema)
+            run = _Run(conn, schema, overwrite)
             for batch in intake.settled():
                 run.send_carefully(batch)
         report = run.finished()
@@ -360,14 +362,15 @@ def _descriptions(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, A
 class _Run:
     """Sends batches and adds up what the database reports."""
 
-    def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], schema: str, overwrite: bool = False) -> None:
         self.conn = conn
         self.schema = schema
         # One document a line: JSON text has no line breaks of its own.
         self.call = sql.SQL(
             "SELECT {}.load_documents("
-            "ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line), true)"
-        ).format(sql.Identifier(schema))
+            "ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),"
+            " shape_checked => true, overwrite => {})"
+        ).format(sql.Identifier(schema), sql.Literal(overwrite))
         self.report = Report()
         self.entities: defaultdict[str, dict[str, str]] = defaultdict(dict)  # table -> name -> outcome
         self.refusals: list[Refusal] = []

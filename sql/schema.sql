@@ -432,6 +432,7 @@ CREATE TABLE pycharter.data_contracts (
     domain_id uuid,
     description text,
     is_data_feed boolean DEFAULT false NOT NULL,
+    published_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
@@ -476,6 +477,8 @@ COMMENT ON COLUMN pycharter.data_contracts.domain_id IS 'The business domain tha
 COMMENT ON COLUMN pycharter.data_contracts.description IS 'What the contract is about.';
 
 COMMENT ON COLUMN pycharter.data_contracts.is_data_feed IS 'Whether the dataset is itself served as a data feed.';
+
+COMMENT ON COLUMN pycharter.data_contracts.published_at IS 'When the version was published, as active, deprecated or retired: the start of that transaction; null before.';
 
 COMMENT ON COLUMN pycharter.data_contracts.created_at IS 'When the version was entered here: the start of its transaction.';
 
@@ -1138,7 +1141,7 @@ BEGIN
     END IF;
     INSERT INTO data_contracts (
         id, name, version, status, schema_id, coercion_rules_id, validation_rules_id, governance_rules_id, metadata_id,
-        ownership_id, data_feed_id, domain_id, description, is_data_feed, created_by, updated_by)
+        ownership_id, data_feed_id, domain_id, description, is_data_feed, published_at, created_by, updated_by)
     SELECT d.id, document ->> 'name', document ->> 'version', coalesce(document ->> 'status', 'draft'), schema_id,
         CASE jsonb_typeof(document -> 'coercion_rules') WHEN 'object' THEN coercion_id END,
         CASE jsonb_typeof(document -> 'validation_rules') WHEN 'object' THEN validation_id END,
@@ -1146,6 +1149,7 @@ BEGIN
         CASE jsonb_typeof(document -> 'metadata') WHEN 'object' THEN metadata_id END,
         CASE jsonb_typeof(document -> 'ownership') WHEN 'object' THEN resource_id END,
         f.id, o.id, document ->> 'description', coalesce((document ->> 'is_data_feed')::boolean, false),
+        CASE WHEN document ->> 'status' IN ('active', 'deprecated', 'retired') THEN now() END,
         coalesce(document ->> 'created_by', session_user),
         coalesce(document ->> 'updated_by', document ->> 'created_by', session_user)
     FROM (
@@ -1210,7 +1214,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.load_data_feeds(documents jsonb[]) IS 'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on. One row a feed: inserted, updated or unchanged.';
 
-CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1218,6 +1222,7 @@ CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolea
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET "pycharter_sql.overwrite" TO 'no'
     AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
@@ -1235,6 +1240,9 @@ DECLARE
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    IF overwrite THEN
+        SET LOCAL pycharter_sql.overwrite = 'yes'; -- until this function ends
+    END IF;
 
     SELECT array_agg(d.was ORDER BY place),
         array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
@@ -1250,7 +1258,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
         ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, stored, changes, shape_checked) AS r;
+    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
 
     IF refused = '[]' AND NOT EXISTS (
         SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
@@ -1353,7 +1361,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already.';
+COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean, overwrite boolean) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published versions may change.';
 
 CREATE FUNCTION pycharter.load_entities(documents jsonb[]) RETURNS TABLE(table_name text, entity text, outcome text)
     LANGUAGE plpgsql
@@ -1676,7 +1684,7 @@ END;
 
 COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
-CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
+CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  WITH RECURSIVE said_domain AS (
@@ -1757,12 +1765,12 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      ('/'::text || key.value),
      format('the version is %s, and its %s differs from the one stored'::text, d.status, key.value) AS format,
-     'A published version does not change: give the changed contract a new version.'::text
+     'A published version does not change: give the changed contract a new version, or overwrite this one.'::text
     FROM ( SELECT (unnest(refusals.stored) ->> 'status'::text) AS status,
              unnest(refusals.changes) AS changed,
              generate_subscripts(refusals.changes, 1) AS place) d,
      LATERAL jsonb_array_elements_text(d.changed) key(value)
-   WHERE (d.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text]))
+   WHERE ((d.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text])) AND (NOT refusals.overwrite))
  UNION ALL
   SELECT d.place,
      '/dependencies'::text,
@@ -1787,7 +1795,7 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   HAVING (count(DISTINCT COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)) > 1);
 END;
 
-COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
+COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
 CREATE FUNCTION pycharter.refuse_credential() RETURNS trigger
     LANGUAGE plpgsql
@@ -1855,6 +1863,22 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.refuse_domain_cycle() IS 'Trigger: refuses a parent that lies within the domain itself.';
+
+CREATE FUNCTION pycharter.refuse_sealed(contract pycharter.data_contracts) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    IF contract.published_at <> now() AND coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'version % of contract "%" is published: it does not change', contract.version, contract.name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'Give the changed contract a new version. To change this one nevertheless, say so: '
+                         'pycharter-sql load --overwrite, or SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_sealed(contract pycharter.data_contracts) IS 'Raises where the contract version is sealed, unless the setting pycharter_sql.overwrite is yes.';
 
 CREATE FUNCTION pycharter.register_contract(document jsonb) RETURNS uuid
     LANGUAGE plpgsql
@@ -1982,6 +2006,83 @@ $$;
 
 COMMENT ON FUNCTION pycharter.revise_relations(documents jsonb[]) IS 'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes the type of those dependencies that stay.';
 
+CREATE FUNCTION pycharter.seal_components() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    contract data_contracts;
+BEGIN
+    FOR contract IN EXECUTE format(
+        'SELECT c.* FROM data_contracts AS c
+         WHERE c.%I IN (SELECT b.%I FROM before AS b) AND c.created_at <> now()
+         ORDER BY c.id FOR NO KEY UPDATE', TG_ARGV[0], TG_ARGV[1])
+    LOOP
+        PERFORM refuse_sealed(contract);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.seal_components() IS 'Trigger: refuses to change or delete components of sealed contract versions. Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
+
+CREATE FUNCTION pycharter.seal_contract() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM refuse_sealed(OLD);
+    RETURN coalesce(NEW, OLD);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.seal_contract() IS 'Trigger: refuses to change or delete a sealed contract version.';
+
+CREATE FUNCTION pycharter.seal_everything() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM refuse_sealed(c) FROM (SELECT * FROM data_contracts WHERE published_at <> now() LIMIT 1) AS c;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.seal_everything() IS 'Trigger: refuses to TRUNCATE while any contract version is sealed.';
+
+CREATE FUNCTION pycharter.seal_links() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    contract data_contracts;
+BEGIN
+    -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
+    -- transaction has made itself needs no lock, and bulk loads are made of those.
+    IF TG_OP <> 'DELETE' THEN
+        FOR contract IN
+            SELECT c.* FROM data_contracts AS c
+            WHERE c.id IN (SELECT a.data_contract_id FROM after AS a) AND c.created_at <> now()
+            ORDER BY c.id FOR NO KEY UPDATE
+        LOOP
+            PERFORM refuse_sealed(contract);
+        END LOOP;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        FOR contract IN
+            SELECT c.* FROM data_contracts AS c
+            WHERE c.id IN (SELECT b.data_contract_id FROM before AS b) AND c.created_at <> now()
+            ORDER BY c.id FOR NO KEY UPDATE
+        LOOP
+            PERFORM refuse_sealed(contract);
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions.';
+
 CREATE FUNCTION pycharter.set_data_feed() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1993,6 +2094,22 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.set_data_feed() IS 'Trigger: fills in the feed that the contract of a dependency serves.';
+
+CREATE FUNCTION pycharter.set_published() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.published_at := CASE
+        WHEN NEW.status IN ('proposed', 'draft') THEN NULL
+        WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
+        ELSE coalesce(OLD.published_at, now())
+    END;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.set_published() IS 'Trigger: says when a contract version was published, whoever publishes it.';
 
 CREATE FUNCTION pycharter.set_updated() RETURNS trigger
     LANGUAGE plpgsql
@@ -2621,13 +2738,75 @@ CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (pare
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
+
+CREATE TRIGGER coercion_rules_seal_update AFTER UPDATE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
+
 CREATE TRIGGER coercion_rules_set_updated BEFORE UPDATE ON pycharter.coercion_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER data_contract_business_owners_seal_delete AFTER DELETE ON pycharter.data_contract_business_owners REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_business_owners_seal_insert AFTER INSERT ON pycharter.data_contract_business_owners REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_business_owners_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contract_business_owners_seal_update AFTER UPDATE ON pycharter.data_contract_business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pulls_seal_delete AFTER DELETE ON pycharter.data_contract_system_pulls REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pulls_seal_insert AFTER INSERT ON pycharter.data_contract_system_pulls REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pulls_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_system_pulls FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contract_system_pulls_seal_update AFTER UPDATE ON pycharter.data_contract_system_pulls REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pushes_seal_delete AFTER DELETE ON pycharter.data_contract_system_pushes REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pushes_seal_insert AFTER INSERT ON pycharter.data_contract_system_pushes REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pushes_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_system_pushes FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contract_system_pushes_seal_update AFTER UPDATE ON pycharter.data_contract_system_pushes REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_sources_seal_delete AFTER DELETE ON pycharter.data_contract_system_sources REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_sources_seal_insert AFTER INSERT ON pycharter.data_contract_system_sources REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_sources_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_system_sources FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contract_system_sources_seal_update AFTER UPDATE ON pycharter.data_contract_system_sources REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_team_access_seal_delete AFTER DELETE ON pycharter.data_contract_team_access REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_team_access_seal_insert AFTER INSERT ON pycharter.data_contract_team_access REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_team_access_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_team_access FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contract_team_access_seal_update AFTER UPDATE ON pycharter.data_contract_team_access REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_contracts_delete_components AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_components();
 
 CREATE TRIGGER data_contracts_delete_replaced_components AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_replaced_components();
 
-CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
+CREATE TRIGGER data_contracts_seal_delete BEFORE DELETE ON pycharter.data_contracts FOR EACH ROW EXECUTE FUNCTION pycharter.seal_contract();
+
+CREATE TRIGGER data_contracts_seal_truncate BEFORE TRUNCATE ON pycharter.data_contracts FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_contracts_seal_update BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((new.status = ANY (ARRAY['proposed'::text, 'draft'::text])) OR (((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.created_by IS DISTINCT FROM new.created_by)))) EXECUTE FUNCTION pycharter.seal_contract();
+
+CREATE TRIGGER data_contracts_set_published_insert BEFORE INSERT ON pycharter.data_contracts FOR EACH ROW WHEN (((new.published_at IS NULL) <> (new.status = ANY (ARRAY['proposed'::text, 'draft'::text])))) EXECUTE FUNCTION pycharter.set_published();
+
+CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((old.status <> new.status) OR (old.published_at IS DISTINCT FROM new.published_at))) EXECUTE FUNCTION pycharter.set_published();
+
+CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER data_feed_dependencies_seal_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_feed_dependencies_seal_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_feed_dependencies_seal_truncate BEFORE TRUNCATE ON pycharter.data_feed_dependencies FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
+
+CREATE TRIGGER data_feed_dependencies_seal_update AFTER UPDATE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((new.data_feed_id IS NULL)) EXECUTE FUNCTION pycharter.set_data_feed();
 
@@ -2641,11 +2820,27 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
 
 CREATE TRIGGER domains_set_updated BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER governance_rules_seal_delete AFTER DELETE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
+
+CREATE TRIGGER governance_rules_seal_update AFTER UPDATE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
+
 CREATE TRIGGER governance_rules_set_updated BEFORE UPDATE ON pycharter.governance_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER metadata_record_seal_delete AFTER DELETE ON pycharter.metadata_record REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('metadata_id', 'id');
+
+CREATE TRIGGER metadata_record_seal_update AFTER UPDATE ON pycharter.metadata_record REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('metadata_id', 'id');
 
 CREATE TRIGGER metadata_record_set_updated BEFORE UPDATE ON pycharter.metadata_record FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER ownership_seal_delete AFTER DELETE ON pycharter.ownership REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('ownership_id', 'resource_id');
+
+CREATE TRIGGER ownership_seal_update AFTER UPDATE ON pycharter.ownership REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('ownership_id', 'resource_id');
+
 CREATE TRIGGER ownership_set_updated BEFORE UPDATE ON pycharter.ownership FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER schemas_seal_delete AFTER DELETE ON pycharter.schemas REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('schema_id', 'id');
+
+CREATE TRIGGER schemas_seal_update AFTER UPDATE ON pycharter.schemas REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('schema_id', 'id');
 
 CREATE TRIGGER schemas_set_updated BEFORE UPDATE ON pycharter.schemas FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
@@ -2654,6 +2849,10 @@ CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_i
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER validation_rules_seal_delete AFTER DELETE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
+
+CREATE TRIGGER validation_rules_seal_update AFTER UPDATE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 
 CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON pycharter.validation_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 

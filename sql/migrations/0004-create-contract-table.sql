@@ -24,6 +24,7 @@ CREATE TABLE data_contracts (
         CONSTRAINT data_contracts_domain_id_fkey REFERENCES domains (id) ON DELETE RESTRICT,
     description text,
     is_data_feed boolean NOT NULL DEFAULT false,
+    published_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     created_by text NOT NULL DEFAULT session_user,
@@ -57,16 +58,42 @@ CREATE INDEX data_contracts_domain_id_idx ON data_contracts (domain_id);
 CREATE INDEX data_contracts_schema_id_coercion_rules_id_idx ON data_contracts (schema_id, coercion_rules_id);
 CREATE INDEX data_contracts_schema_id_validation_rules_id_idx ON data_contracts (schema_id, validation_rules_id);
 
+CREATE FUNCTION set_published() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    NEW.published_at := CASE
+        WHEN NEW.status IN ('proposed', 'draft') THEN NULL
+        WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
+        ELSE coalesce(OLD.published_at, now())
+    END;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION set_published() IS 'Trigger: says when a contract version was published, whoever publishes it.';
+
+CREATE TRIGGER data_contracts_set_published_insert BEFORE INSERT ON data_contracts
+    FOR EACH ROW WHEN ((NEW.published_at IS NULL) <> (NEW.status IN ('proposed', 'draft')))
+    EXECUTE FUNCTION set_published();
+
+CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON data_contracts
+    FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.published_at IS DISTINCT FROM NEW.published_at)
+    EXECUTE FUNCTION set_published();
+
 -- The columns are named, since a trigger condition cannot look at a generated one.
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON data_contracts
     FOR EACH ROW WHEN (
         (OLD.id, OLD.name, OLD.version, OLD.status, OLD.schema_id, OLD.coercion_rules_id, OLD.validation_rules_id,
          OLD.governance_rules_id, OLD.metadata_id, OLD.ownership_id, OLD.data_feed_id, OLD.domain_id,
-         OLD.description, OLD.is_data_feed, OLD.created_at, OLD.updated_at, OLD.created_by, OLD.updated_by)
+         OLD.description, OLD.is_data_feed, OLD.published_at, OLD.created_at, OLD.updated_at, OLD.created_by,
+         OLD.updated_by)
         IS DISTINCT FROM
         (NEW.id, NEW.name, NEW.version, NEW.status, NEW.schema_id, NEW.coercion_rules_id, NEW.validation_rules_id,
          NEW.governance_rules_id, NEW.metadata_id, NEW.ownership_id, NEW.data_feed_id, NEW.domain_id,
-         NEW.description, NEW.is_data_feed, NEW.created_at, NEW.updated_at, NEW.created_by, NEW.updated_by)
+         NEW.description, NEW.is_data_feed, NEW.published_at, NEW.created_at, NEW.updated_at, NEW.created_by,
+         NEW.updated_by)
     ) EXECUTE FUNCTION set_updated();
 
 -- A contract's components go with it, and a component that it no longer refers to goes too.
@@ -142,6 +169,8 @@ COMMENT ON COLUMN data_contracts.domain_id IS
     'The business domain that the contract belongs to; null where none is named.';
 COMMENT ON COLUMN data_contracts.description IS 'What the contract is about.';
 COMMENT ON COLUMN data_contracts.is_data_feed IS 'Whether the dataset is itself served as a data feed.';
+COMMENT ON COLUMN data_contracts.published_at IS
+    'When the version was published, as active, deprecated or retired: the start of that transaction; null before.';
 COMMENT ON COLUMN data_contracts.created_at IS 'When the version was entered here: the start of its transaction.';
 COMMENT ON COLUMN data_contracts.updated_at IS
     'When the version, a component or a link of it was last changed by a load, or its row by anyone.';

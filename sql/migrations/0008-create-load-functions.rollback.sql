@@ -1,5 +1,5 @@
 DROP FUNCTION register_contract(jsonb);
-DROP FUNCTION load_documents(jsonb[], boolean);
+DROP FUNCTION load_documents(jsonb[], boolean, boolean);
 DROP FUNCTION revise_relations(jsonb[]);
 DROP FUNCTION load_relations(jsonb[]);
 DROP FUNCTION load_contracts(jsonb[]);
@@ -7,5 +7,5 @@ DROP FUNCTION load_data_feeds(jsonb[]);
 DROP FUNCTION load_entities(jsonb[]);
 DROP FUNCTION mentioned_entities(jsonb[], text[]);
 DROP FUNCTION refuse_contradiction(text, text);
-DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean);
+DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean);
 DROP FUNCTION check_document(jsonb);

@@ -115,7 +115,8 @@ COMMENT ON FUNCTION check_document(jsonb) IS
     'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values '
     'that tables check (status, permission, lengths) are left to them.';
 
-CREATE FUNCTION refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean)
+CREATE FUNCTION refusals(
+    documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean)
 RETURNS TABLE (place integer, pointer text, reason text, remedy text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -173,13 +174,13 @@ BEGIN ATOMIC
     UNION ALL
     -- Published: a consumer may rely on it.
     SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', status, key),
-        'A published version does not change: give the changed contract a new version.'
+        'A published version does not change: give the changed contract a new version, or overwrite this one.'
     FROM (
         SELECT unnest(stored) ->> 'status' AS status, unnest(changes) AS changed,
             generate_subscripts(changes, 1) AS place
     ) AS d,
         jsonb_array_elements_text(changed) AS key
-    WHERE status IN ('active', 'deprecated', 'retired')
+    WHERE status IN ('active', 'deprecated', 'retired') AND NOT overwrite
     UNION ALL
     SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
         'Leave the feed out of dependencies, or name another data_feed.'
@@ -199,7 +200,7 @@ BEGIN ATOMIC
     HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
 END;
 
-COMMENT ON FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean) IS
+COMMENT ON FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean) IS
     'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what '
     'is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
@@ -676,7 +677,7 @@ BEGIN
     END IF;
     INSERT INTO data_contracts (
         id, name, version, status, schema_id, coercion_rules_id, validation_rules_id, governance_rules_id, metadata_id,
-        ownership_id, data_feed_id, domain_id, description, is_data_feed, created_by, updated_by)
+        ownership_id, data_feed_id, domain_id, description, is_data_feed, published_at, created_by, updated_by)
     SELECT d.id, document ->> 'name', document ->> 'version', coalesce(document ->> 'status', 'draft'), schema_id,
         CASE jsonb_typeof(document -> 'coercion_rules') WHEN 'object' THEN coercion_id END,
         CASE jsonb_typeof(document -> 'validation_rules') WHEN 'object' THEN validation_id END,
@@ -684,6 +685,7 @@ BEGIN
         CASE jsonb_typeof(document -> 'metadata') WHEN 'object' THEN metadata_id END,
         CASE jsonb_typeof(document -> 'ownership') WHEN 'object' THEN resource_id END,
         f.id, o.id, document ->> 'description', coalesce((document ->> 'is_data_feed')::boolean, false),
+        CASE WHEN document ->> 'status' IN ('active', 'deprecated', 'retired') THEN now() END,
         coalesce(document ->> 'created_by', session_user),
         coalesce(document ->> 'updated_by', document ->> 'created_by', session_user)
     FROM (
@@ -900,7 +902,8 @@ COMMENT ON FUNCTION revise_relations(jsonb[]) IS
 -- The settings, which hold for all that it calls: one plan, whatever the tables held when a connection first used it.
 -- Everything is looked up by key; a plan made while the tables were empty would scan them for every batch once they
 -- are full.
-CREATE FUNCTION load_documents(documents jsonb[], shape_checked boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION load_documents(
+    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = 'force_generic_plan'
@@ -908,6 +911,7 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET pycharter_sql.overwrite = 'no'
 AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
@@ -925,6 +929,9 @@ DECLARE
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    IF overwrite THEN
+        SET LOCAL pycharter_sql.overwrite = 'yes'; -- until this function ends
+    END IF;
 
     SELECT array_agg(d.was ORDER BY place),
         array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
@@ -940,7 +947,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
         ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, stored, changes, shape_checked) AS r;
+    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
 
     IF refused = '[]' AND NOT EXISTS (
         SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
@@ -1043,11 +1050,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION load_documents(jsonb[], boolean) IS
+COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean) IS
     'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: '
     'documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that '
     'were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. '
-    'shape_checked: the caller has held the documents to contract-document.schema.json already.';
+    'shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published '
+    'versions may change.';
 
 CREATE FUNCTION register_contract(document jsonb) RETURNS uuid
 LANGUAGE plpgsql

@@ -1,0 +1,167 @@
+-- depends: 0008-create-load-functions
+-- A published version (active, deprecated, retired) is a promise. From the commit of the transaction that published it
+-- its row, components and links do not change, whoever asks; only its status moves on. The setting
+-- pycharter_sql.overwrite = yes lifts the seal. Within that transaction published_at is now(): the design's example,
+-- which makes a contract active and then links rows to it, works.
+
+CREATE FUNCTION refuse_sealed(contract data_contracts) RETURNS void
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF contract.published_at <> now() AND coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'version % of contract "%" is published: it does not change', contract.version, contract.name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'Give the changed contract a new version. To change this one nevertheless, say so: '
+                         'pycharter-sql load --overwrite, or SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION refuse_sealed(data_contracts) IS
+    'Raises where the contract version is sealed, unless the setting pycharter_sql.overwrite is yes.';
+
+CREATE FUNCTION seal_contract() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM refuse_sealed(OLD);
+    RETURN coalesce(NEW, OLD);
+END
+$$;
+
+COMMENT ON FUNCTION seal_contract() IS 'Trigger: refuses to change or delete a sealed contract version.';
+
+CREATE TRIGGER data_contracts_seal_delete BEFORE DELETE ON data_contracts
+    FOR EACH ROW EXECUTE FUNCTION seal_contract();
+
+-- Who last changed the row, and when, goes with the status.
+CREATE TRIGGER data_contracts_seal_update BEFORE UPDATE ON data_contracts
+    FOR EACH ROW WHEN (
+        NEW.status IN ('proposed', 'draft')
+        OR (OLD.id, OLD.name, OLD.version, OLD.schema_id, OLD.coercion_rules_id, OLD.validation_rules_id,
+            OLD.governance_rules_id, OLD.metadata_id, OLD.ownership_id, OLD.data_feed_id, OLD.domain_id,
+            OLD.description, OLD.is_data_feed, OLD.created_at, OLD.created_by)
+        IS DISTINCT FROM
+           (NEW.id, NEW.name, NEW.version, NEW.schema_id, NEW.coercion_rules_id, NEW.validation_rules_id,
+            NEW.governance_rules_id, NEW.metadata_id, NEW.ownership_id, NEW.data_feed_id, NEW.domain_id,
+            NEW.description, NEW.is_data_feed, NEW.created_at, NEW.created_by)
+    ) EXECUTE FUNCTION seal_contract();
+
+CREATE FUNCTION seal_everything() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM refuse_sealed(c) FROM (SELECT * FROM data_contracts WHERE published_at <> now() LIMIT 1) AS c;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION seal_everything() IS 'Trigger: refuses to TRUNCATE while any contract version is sealed.';
+
+-- The tables of the components cannot be truncated without this one.
+CREATE TRIGGER data_contracts_seal_truncate BEFORE TRUNCATE ON data_contracts
+    FOR EACH STATEMENT EXECUTE FUNCTION seal_everything();
+
+CREATE FUNCTION seal_links() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    contract data_contracts;
+BEGIN
+    -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
+    -- transaction has made itself needs no lock, and bulk loads are made of those.
+    IF TG_OP <> 'DELETE' THEN
+        FOR contract IN
+            SELECT c.* FROM data_contracts AS c
+            WHERE c.id IN (SELECT a.data_contract_id FROM after AS a) AND c.created_at <> now()
+            ORDER BY c.id FOR NO KEY UPDATE
+        LOOP
+            PERFORM refuse_sealed(contract);
+        END LOOP;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        FOR contract IN
+            SELECT c.* FROM data_contracts AS c
+            WHERE c.id IN (SELECT b.data_contract_id FROM before AS b) AND c.created_at <> now()
+            ORDER BY c.id FOR NO KEY UPDATE
+        LOOP
+            PERFORM refuse_sealed(contract);
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions.';
+
+CREATE FUNCTION seal_components() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    contract data_contracts;
+BEGIN
+    FOR contract IN EXECUTE format(
+        'SELECT c.* FROM data_contracts AS c
+         WHERE c.%I IN (SELECT b.%I FROM before AS b) AND c.created_at <> now()
+         ORDER BY c.id FOR NO KEY UPDATE', TG_ARGV[0], TG_ARGV[1])
+    LOOP
+        PERFORM refuse_sealed(contract);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION seal_components() IS
+    'Trigger: refuses to change or delete components of sealed contract versions. Arguments: the column of '
+    'data_contracts that refers to the component, and the column it refers to.';
+
+DO $$
+DECLARE
+    link name;
+    component record;
+BEGIN
+    FOREACH link IN ARRAY ARRAY[
+        'data_contract_system_pulls', 'data_contract_system_pushes', 'data_contract_system_sources',
+        'data_contract_business_owners', 'data_contract_team_access', 'data_feed_dependencies'
+    ] LOOP
+        -- Transition tables do not go with several events.
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER INSERT ON %I REFERENCING NEW TABLE AS after
+             FOR EACH STATEMENT EXECUTE FUNCTION seal_links()', link || '_seal_insert', link);
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS before NEW TABLE AS after
+             FOR EACH STATEMENT EXECUTE FUNCTION seal_links()', link || '_seal_update', link);
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER DELETE ON %I REFERENCING OLD TABLE AS before
+             FOR EACH STATEMENT EXECUTE FUNCTION seal_links()', link || '_seal_delete', link);
+        EXECUTE format(
+            'CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION seal_everything()',
+            link || '_seal_truncate', link);
+    END LOOP;
+
+    FOR component IN
+        SELECT * FROM (VALUES
+            ('schemas', 'schema_id', 'id'),
+            ('coercion_rules', 'coercion_rules_id', 'id'),
+            ('validation_rules', 'validation_rules_id', 'id'),
+            ('governance_rules', 'governance_rules_id', 'id'),
+            ('metadata_record', 'metadata_id', 'id'),
+            ('ownership', 'ownership_id', 'resource_id')
+        ) AS c (table_name, referring, key)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS before
+             FOR EACH STATEMENT EXECUTE FUNCTION seal_components(%L, %L)',
+            component.table_name || '_seal_update', component.table_name, component.referring, component.key);
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER DELETE ON %I REFERENCING OLD TABLE AS before
+             FOR EACH STATEMENT EXECUTE FUNCTION seal_components(%L, %L)',
+            component.table_name || '_seal_delete', component.table_name, component.referring, component.key);
+    END LOOP;
+END
+$$;
