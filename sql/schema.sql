@@ -929,6 +929,35 @@ $$;
 
 COMMENT ON FUNCTION pycharter.delete_replaced_components() IS 'Trigger: deletes components that their contract no longer refers to.';
 
+CREATE FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    entity_name text;
+    found_id uuid;
+    ids uuid[];
+BEGIN
+    IF from_name = into_name THEN
+        RAISE EXCEPTION 'the % "%" cannot be merged into itself', kind, from_name
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Name two.';
+    END IF;
+    -- As a load does: one after the other.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    FOREACH entity_name IN ARRAY ARRAY[from_name, into_name] LOOP
+        EXECUTE format('SELECT id FROM %s WHERE name = $1 FOR UPDATE', entities) INTO found_id USING entity_name;
+        IF found_id IS NULL THEN
+            RAISE EXCEPTION 'there is no % "%"', kind, entity_name
+                USING ERRCODE = 'no_data_found', HINT = format('Names are exact: SELECT name FROM %s.', entities);
+        END IF;
+        ids := ids || found_id;
+    END LOOP;
+    RETURN ids;
+END
+$_$;
+
+COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
+
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1222,7 +1251,6 @@ CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolea
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
-    SET "pycharter_sql.overwrite" TO 'no'
     AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
@@ -1237,12 +1265,12 @@ DECLARE
     steps jsonb := '[]';
     tables jsonb;
     counts jsonb;
+    -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
-    IF overwrite THEN
-        SET LOCAL pycharter_sql.overwrite = 'yes'; -- until this function ends
-    END IF;
+    PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
 
     SELECT array_agg(d.was ORDER BY place),
         array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
@@ -1357,6 +1385,7 @@ BEGIN
         FROM jsonb_array_elements(steps) AS step
         GROUP BY 1
     ) AS t;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
     RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
 END
 $$;
@@ -1684,6 +1713,188 @@ END;
 
 COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
+CREATE FUNCTION pycharter.merge_business_owner(from_name text, into_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    ids uuid[] := entities_to_merge('business_owners', 'business owner', from_name, into_name);
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+    moved bigint := 0;
+    rows_moved bigint;
+BEGIN
+    PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    INSERT INTO data_contract_business_owners (data_contract_id, business_owner_id, role, created_at, created_by)
+    SELECT data_contract_id, ids[2], role, created_at, created_by
+    FROM data_contract_business_owners WHERE business_owner_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_contract_business_owners WHERE business_owner_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+
+    UPDATE business_owners AS kept SET
+        description = coalesce(kept.description, gone.description),
+        contact_email = coalesce(kept.contact_email, gone.contact_email),
+        department = coalesce(kept.department, gone.department)
+    FROM business_owners AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
+    DELETE FROM business_owners WHERE id = ids[1];
+    RETURN moved;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.merge_business_owner(from_name text, into_name text) IS 'Makes two rows of one business owner one: moves the links of contracts to it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
+CREATE FUNCTION pycharter.merge_data_feed(from_name text, into_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    ids uuid[] := entities_to_merge('data_feeds', 'data feed', from_name, into_name);
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+    moved bigint := 0;
+    rows_moved bigint;
+BEGIN
+    PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    -- Required by either name, required.
+    UPDATE data_feed_dependencies AS l SET dependency_type = 'required'
+    FROM data_feed_dependencies AS other
+    WHERE l.dependency_feed_id = ids[2] AND l.dependency_type = 'optional'
+        AND other.dependency_feed_id = ids[1] AND other.dependency_type = 'required'
+        AND other.data_contract_id = l.data_contract_id;
+    INSERT INTO data_feed_dependencies (data_contract_id, dependency_feed_id, dependency_type, created_at, created_by)
+    SELECT data_contract_id, ids[2], dependency_type, created_at, created_by
+    FROM data_feed_dependencies WHERE dependency_feed_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_feed_dependencies WHERE dependency_feed_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    UPDATE data_contracts SET data_feed_id = ids[2] WHERE data_feed_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+
+    UPDATE data_feeds AS kept SET
+        title = coalesce(kept.title, gone.title),
+        description = coalesce(kept.description, gone.description),
+        feed_type = coalesce(kept.feed_type, gone.feed_type)
+    FROM data_feeds AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
+    DELETE FROM data_feeds WHERE id = ids[1];
+    RETURN moved;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.merge_data_feed(from_name text, into_name text) IS 'Makes two rows of one data feed one: moves the links of contracts that serve it or depend on it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
+CREATE FUNCTION pycharter.merge_domain(from_name text, into_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    ids uuid[] := entities_to_merge('domains', 'domain', from_name, into_name);
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+    moved bigint := 0;
+    rows_moved bigint;
+BEGIN
+    PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    UPDATE domains SET parent_domain_id = (SELECT parent_domain_id FROM domains WHERE id = ids[1])
+    WHERE id = ids[2] AND parent_domain_id = ids[1];
+    UPDATE domains SET parent_domain_id = ids[2] WHERE parent_domain_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := rows_moved;
+    UPDATE data_contracts SET domain_id = ids[2] WHERE domain_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+
+    UPDATE domains AS kept SET
+        description = coalesce(kept.description, gone.description),
+        parent_domain_id = coalesce(kept.parent_domain_id, gone.parent_domain_id)
+    FROM domains AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
+    DELETE FROM domains WHERE id = ids[1];
+    RETURN moved;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.merge_domain(from_name text, into_name text) IS 'Makes two rows of one domain one: moves the links of contracts and domains in it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
+CREATE FUNCTION pycharter.merge_system(from_name text, into_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    ids uuid[] := entities_to_merge('systems', 'system', from_name, into_name);
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+    moved bigint := 0;
+    rows_moved bigint;
+BEGIN
+    PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    INSERT INTO data_contract_system_pulls (data_contract_id, system_id, created_at, created_by)
+    SELECT data_contract_id, ids[2], created_at, created_by
+    FROM data_contract_system_pulls WHERE system_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_contract_system_pulls WHERE system_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    INSERT INTO data_contract_system_pushes (data_contract_id, system_id, created_at, created_by)
+    SELECT data_contract_id, ids[2], created_at, created_by
+    FROM data_contract_system_pushes WHERE system_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_contract_system_pushes WHERE system_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    INSERT INTO data_contract_system_sources (data_contract_id, system_id, created_at, created_by)
+    SELECT data_contract_id, ids[2], created_at, created_by
+    FROM data_contract_system_sources WHERE system_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_contract_system_sources WHERE system_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+
+    UPDATE systems AS kept SET
+        description = coalesce(kept.description, gone.description),
+        system_type = coalesce(kept.system_type, gone.system_type),
+        connection_info = coalesce(kept.connection_info, gone.connection_info)
+    FROM systems AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
+    DELETE FROM systems WHERE id = ids[1];
+    RETURN moved;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.merge_system(from_name text, into_name text) IS 'Makes two rows of one system one: moves the links of contracts to it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
+CREATE FUNCTION pycharter.merge_team(from_name text, into_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    ids uuid[] := entities_to_merge('teams', 'team', from_name, into_name);
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+    moved bigint := 0;
+    rows_moved bigint;
+BEGIN
+    PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    INSERT INTO data_contract_team_access (data_contract_id, team_id, permission, created_at, created_by)
+    SELECT data_contract_id, ids[2], permission, created_at, created_by
+    FROM data_contract_team_access WHERE team_id = ids[1]
+    ON CONFLICT DO NOTHING;
+    DELETE FROM data_contract_team_access WHERE team_id = ids[1];
+    GET DIAGNOSTICS rows_moved = ROW_COUNT;
+    moved := moved + rows_moved;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+
+    UPDATE teams AS kept SET
+        description = coalesce(kept.description, gone.description),
+        team_type = coalesce(kept.team_type, gone.team_type)
+    FROM teams AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
+    DELETE FROM teams WHERE id = ids[1];
+    RETURN moved;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.merge_team(from_name text, into_name text) IS 'Makes two rows of one team one: moves the links of contracts to it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
 CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1899,6 +2110,72 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.register_contract(document jsonb) IS 'Loads one contract document and returns the id of its contract version; raises where the document is refused.';
+
+CREATE FUNCTION pycharter.rename_entity(entities regclass, kind text, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    taken boolean;
+    renamed bigint;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE name = $1)', entities) INTO taken USING new_name;
+    IF taken AND new_name <> old_name THEN
+        RAISE EXCEPTION 'there is a % "%" already', kind, new_name
+            USING ERRCODE = 'unique_violation',
+                  HINT = format('To make the two one: SELECT merge_%s(%L, %L).',
+                                replace(kind, ' ', '_'), old_name, new_name);
+    END IF;
+    EXECUTE format('UPDATE %s SET name = $2 WHERE name = $1', entities) USING old_name, new_name;
+    GET DIAGNOSTICS renamed = ROW_COUNT;
+    IF renamed = 0 THEN
+        RAISE EXCEPTION 'there is no % "%"', kind, old_name
+            USING ERRCODE = 'no_data_found', HINT = format('Names are exact: SELECT name FROM %s.', entities);
+    END IF;
+END
+$_$;
+
+COMMENT ON FUNCTION pycharter.rename_entity(entities regclass, kind text, old_name text, new_name text) IS 'The common part of rename_system and the others.';
+
+CREATE FUNCTION pycharter.rename_business_owner(old_name text, new_name text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.rename_entity('pycharter.business_owners'::regclass, 'business owner'::text, old_name, new_name) AS rename_entity;
+END;
+
+COMMENT ON FUNCTION pycharter.rename_business_owner(old_name text, new_name text) IS 'Gives a business owner another name. Refused where that name is taken: then merge_business_owner.';
+
+CREATE FUNCTION pycharter.rename_data_feed(old_name text, new_name text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.rename_entity('pycharter.data_feeds'::regclass, 'data feed'::text, old_name, new_name) AS rename_entity;
+END;
+
+COMMENT ON FUNCTION pycharter.rename_data_feed(old_name text, new_name text) IS 'Gives a data feed another name. Refused where that name is taken: then merge_data_feed.';
+
+CREATE FUNCTION pycharter.rename_domain(old_name text, new_name text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.rename_entity('pycharter.domains'::regclass, 'domain'::text, old_name, new_name) AS rename_entity;
+END;
+
+COMMENT ON FUNCTION pycharter.rename_domain(old_name text, new_name text) IS 'Gives a domain another name. Refused where that name is taken: then merge_domain.';
+
+CREATE FUNCTION pycharter.rename_system(old_name text, new_name text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.rename_entity('pycharter.systems'::regclass, 'system'::text, old_name, new_name) AS rename_entity;
+END;
+
+COMMENT ON FUNCTION pycharter.rename_system(old_name text, new_name text) IS 'Gives a system another name. Refused where that name is taken: then merge_system.';
+
+CREATE FUNCTION pycharter.rename_team(old_name text, new_name text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.rename_entity('pycharter.teams'::regclass, 'team'::text, old_name, new_name) AS rename_entity;
+END;
+
+COMMENT ON FUNCTION pycharter.rename_team(old_name text, new_name text) IS 'Gives a team another name. Refused where that name is taken: then merge_team.';
 
 CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
     LANGUAGE plpgsql

@@ -911,7 +911,6 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
-SET pycharter_sql.overwrite = 'no'
 AS $$
 DECLARE
     -- Of each document, in the same order; null where its contract is new.
@@ -926,12 +925,12 @@ DECLARE
     steps jsonb := '[]';
     tables jsonb;
     counts jsonb;
+    -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
-    IF overwrite THEN
-        SET LOCAL pycharter_sql.overwrite = 'yes'; -- until this function ends
-    END IF;
+    PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
 
     SELECT array_agg(d.was ORDER BY place),
         array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
@@ -1046,6 +1045,7 @@ BEGIN
         FROM jsonb_array_elements(steps) AS step
         GROUP BY 1
     ) AS t;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
     RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
 END
 $$;
@@ -1053,7 +1053,8 @@ $$;
 COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean) IS
     'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: '
     'documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that '
-    'were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. '
+    'were, and refusals, each with the place of its document in the array. A refused document is left out; the '
+    'caller decides whether to roll back. '
     'shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published '
     'versions may change.';
 

@@ -1,0 +1,12 @@
+DROP FUNCTION merge_team(text, text);
+DROP FUNCTION rename_team(text, text);
+DROP FUNCTION merge_domain(text, text);
+DROP FUNCTION rename_domain(text, text);
+DROP FUNCTION merge_business_owner(text, text);
+DROP FUNCTION rename_business_owner(text, text);
+DROP FUNCTION merge_data_feed(text, text);
+DROP FUNCTION rename_data_feed(text, text);
+DROP FUNCTION merge_system(text, text);
+DROP FUNCTION rename_system(text, text);
+DROP FUNCTION entities_to_merge(regclass, text, text, text);
+DROP FUNCTION rename_entity(regclass, text, text, text);
