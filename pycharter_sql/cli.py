@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, get_args
 
 import click
 import psycopg
@@ -22,7 +22,7 @@ import yaml
 from click.core import ParameterSource
 from tabulate import tabulate
 
-from pycharter_sql import __version__, documents, embedded, loader, migrations, queries, sources
+from pycharter_sql import __version__, cleanup, documents, embedded, loader, migrations, queries, sources
 from pycharter_sql.errors import CatalogueError, Refusal
 
 # Any of these names a server to libpq; without one, and without --dsn, the embedded server is meant.
@@ -232,6 +232,7 @@ def status(target: Target, format_: str) -> None:
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--skip-invalid", is_flag=True, help="Load the rest where documents are refused.")
+@click.option("--overwrite", is_flag=True, help="Change published versions too.")
 @click.option(
     "--report",
     type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
@@ -239,14 +240,16 @@ def status(target: Target, format_: str) -> None:
     help="Write the report as JSON.",
 )
 @click.pass_obj
-def load(target: Target, paths: tuple[Path, ...], skip_invalid: bool, report: IO[str] | None) -> None:
+def load(
+    target: Target, paths: tuple[Path, ...], skip_invalid: bool, overwrite: bool, report: IO[str] | None
+) -> None:
     """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
 
     All or nothing: a refused document means that nothing is written, unless --skip-invalid is given, and exit
     code 1 either way. Loading the same again changes nothing.
     """
     with target.connection() as connection:
-        result = _load(connection, target.schema, paths, skip_invalid)
+        result = _load(connection, target.schema, paths, skip_invalid=skip_invalid, overwrite=overwrite)
     if report:
         report.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False) + "\n")
     _show_report(result)
@@ -255,13 +258,13 @@ def load(target: Target, paths: tuple[Path, ...], skip_invalid: bool, report: IO
 
 
 def _load(
-    connection: psycopg.Connection[Any], schema: str, paths: Iterable[Path], skip_invalid: bool
+    connection: psycopg.Connection[Any], schema: str, paths: Iterable[Path], **how: bool
 ) -> loader.Report:
     paths = list(paths)
     with _progress(lambda: sources.size(paths)) as on_bytes:
         found = sources.read(paths, on_bytes=on_bytes)
         try:
-            return loader.load(connection, found, schema=schema, skip_invalid=skip_invalid)
+            return loader.load(connection, found, schema=schema, **how)
         except loader.LoadRefused as refused:
             return refused.report
 
@@ -317,6 +320,35 @@ def _show_report(report: loader.Report) -> None:
 
 def _refusal(refusal: Refusal) -> str:
     return f"refused: {refusal}"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Cleaning up
+
+kind = click.argument("kind", type=click.Choice(get_args(cleanup.Kind)))
+
+
+@main.command()
+@kind
+@click.argument("old")
+@click.argument("new")
+@click.pass_obj
+def rename(target: Target, kind: cleanup.Kind, old: str, new: str) -> None:
+    """Give an entity another name, for all contracts that name it."""
+    with target.connection() as connection:
+        cleanup.rename(connection, kind, old, new, schema=target.schema)
+
+
+@main.command()
+@kind
+@click.argument("from_", metavar="FROM")
+@click.argument("into")
+@click.pass_obj
+def merge(target: Target, kind: cleanup.Kind, from_: str, into: str) -> None:
+    """Make two entities one: INTO remains, with all links of both."""
+    with target.connection() as connection:
+        moved = cleanup.merge(connection, kind, from_, into, schema=target.schema)
+    click.echo(f"{moved} link{'' if moved == 1 else 's'} moved.")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -451,7 +483,7 @@ def demo(ctx: click.Context) -> None:
         names = ", ".join(sorted(path.name for path in examples.iterdir()))
         click.secho(f"\n2. Legacy metadata: {names}", bold=True)
         with target.connection() as connection:
-            report = _load(connection, target.schema, [examples], skip_invalid=False)
+            report = _load(connection, target.schema, [examples])
     _show_report(report)
     if report.refusals:
         sys.exit(1)

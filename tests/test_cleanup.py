@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from pycharter_sql import queries
+from pycharter_sql import cleanup, queries
+from pycharter_sql.errors import CatalogueError, CatalogueMissing
 
 Conn = psycopg.Connection[Any]
 
@@ -181,3 +182,16 @@ def test_domains_move_with_the_one_they_lie_within(conn: Conn) -> None:
         SELECT d.name, p.name FROM domains AS d LEFT JOIN domains AS p ON p.id = d.parent_domain_id ORDER BY 1
         """
     assert conn.execute(query).fetchall() == [("below", "new"), ("new", "top"), ("top", None)]
+
+
+def test_from_python(catalogue: Conn, kind: cleanup.Kind) -> None:
+    cleanup.rename(catalogue, kind, "new", "newer")
+    assert cleanup.merge(catalogue, kind, "old", "newer") > 0
+    for error, reason, call in (
+        (CatalogueError, "there is no", lambda: cleanup.rename(catalogue, kind, "old", "x")),
+        (CatalogueError, "itself", lambda: cleanup.merge(catalogue, kind, "newer", "newer")),
+        (CatalogueError, "name_check", lambda: cleanup.rename(catalogue, kind, "newer", " ")),
+        (CatalogueMissing, "migrate", lambda: cleanup.rename(catalogue, kind, "newer", "x", schema="absent")),
+    ):
+        with pytest.raises(error, match=reason), catalogue.transaction():
+            call()

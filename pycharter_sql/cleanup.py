@@ -1,0 +1,46 @@
+"""Renaming and merging entities: what legacy names left behind ("Data Team", "data-team")."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import scalar_row
+
+from pycharter_sql.errors import CatalogueError, expecting_catalogue
+
+Kind = Literal["system", "data_feed", "business_owner", "domain", "team"]
+
+
+def rename(
+    conn: psycopg.Connection[Any], kind: Kind, old: str, new: str, *, schema: str = "pycharter"
+) -> None:
+    """Give an entity another name; contracts that name it, published ones too, name it so from now on.
+
+    Never commits. Raises CatalogueError where there is no such entity, or where the new name is taken.
+    """
+    _call(conn, schema, f"rename_{kind}", old, new)
+
+
+def merge(
+    conn: psycopg.Connection[Any], kind: Kind, from_: str, into: str, *, schema: str = "pycharter"
+) -> int:
+    """Make two entities one and return the number of links that moved; ``into`` is what remains.
+
+    Links of published versions move too. Attributes that ``into`` lacks are taken from the other. Never
+    commits. Raises CatalogueError where one of the two does not exist, where they are the same, or where a
+    contract would then depend on the feed that it serves.
+    """
+    moved: int = _call(conn, schema, f"merge_{kind}", from_, into)
+    return moved
+
+
+def _call(conn: psycopg.Connection[Any], schema: str, function: str, *names: str) -> Any:
+    call = sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(schema, function))
+    try:
+        with expecting_catalogue(schema), psycopg.Cursor(conn, row_factory=scalar_row) as cursor:
+            return cursor.execute(call, names).fetchone()
+    except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.NoDataFound) as error:
+        said = error.diag
+        raise CatalogueError(said.message_primary or str(error), remedy=said.message_hint or "") from error
