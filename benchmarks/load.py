@@ -106,7 +106,7 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
 
 def _load(connection: Connection, path: Path, *, unchanged: bool = False) -> None:
     """As the command ``load`` does it."""
-    report = loader.load(connection, sources.read([path]))
+    report = loader.load(connection, sources.read([path]), read_ahead=True)
     connection.commit()
     assert report.loaded == report.read == (report.unchanged if unchanged else report.inserted), report
 
@@ -145,6 +145,7 @@ def _copy_in(connection: Connection, rows: list[tuple[sql.Composed, Path]]) -> N
 def _empty(dsn: str) -> None:
     tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, table) for table in TABLES)
     with migrations.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET pycharter_sql.overwrite = 'yes'")
         connection.execute(sql.SQL("TRUNCATE {}").format(tables))
         connection.execute("CHECKPOINT")
 

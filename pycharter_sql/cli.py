@@ -120,6 +120,7 @@ def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # what the terminal cannot show is no reason to fail
+    sys.set_int_max_str_digits(0)  # what the catalogue holds can be shown
     ctx.obj = Target(dsn, schema)
 
 
@@ -235,23 +236,30 @@ def status(target: Target, format_: str) -> None:
 @click.option("--overwrite", is_flag=True, help="Change published versions too.")
 @click.option(
     "--report",
-    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
     metavar="FILE",
     help="Write the report as JSON.",
 )
 @click.pass_obj
 def load(
-    target: Target, paths: tuple[Path, ...], skip_invalid: bool, overwrite: bool, report: IO[str] | None
+    target: Target, paths: tuple[Path, ...], skip_invalid: bool, overwrite: bool, report: Path | None
 ) -> None:
     """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
 
     All or nothing: a refused document means that nothing is written, unless --skip-invalid is given, and exit
     code 1 either way. Loading the same again changes nothing.
     """
+    if report and not os.access(report.absolute().parent, os.W_OK):
+        raise click.BadParameter(
+            f"{report.parent} is no directory that can be written to", param_hint="--report"
+        )
+    if report and any(path.resolve() in report.resolve().parents for path in paths):
+        raise click.BadParameter(f"{report} lies where documents are read from", param_hint="--report")
     with target.connection() as connection:
         result = _load(connection, target.schema, paths, skip_invalid=skip_invalid, overwrite=overwrite)
     if report:
-        report.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(result.as_json(), indent=2, ensure_ascii=False) + "\n"
+        report.write_text(text, encoding="utf-8", errors="backslashreplace")
     _show_report(result)
     if result.refusals:
         sys.exit(1)
@@ -264,7 +272,7 @@ def _load(
     with _progress(lambda: sources.size(paths)) as on_bytes:
         found = sources.read(paths, on_bytes=on_bytes)
         try:
-            return loader.load(connection, found, schema=schema, **how)
+            return loader.load(connection, found, schema=schema, read_ahead=True, **how)
         except loader.LoadRefused as refused:
             return refused.report
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import json
 import pickle
-import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import reduce
-from itertools import islice
 from typing import Any, Literal
 
 import orjson
 import psycopg
-from psycopg import sql
+from psycopg import generators, sql
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import scalar_row, tuple_row
 from psycopg.types.json import Jsonb
@@ -30,14 +27,12 @@ from psycopg.types.json import Jsonb
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
 from pycharter_sql.documents.merging import MAKE_AGREE, same_json
 from pycharter_sql.documents.model import place_in
-from pycharter_sql.errors import DocumentRefused, Refusal, expecting_catalogue
+from pycharter_sql.errors import CatalogueError, DocumentRefused, Refusal, expecting_catalogue
 
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
-# the memory it parses them in.
+# the memory it parses them in. BATCH_BYTES bounds that memory where documents are large.
 BATCH = 250
-
-# Seconds after which the thread that reads lets the one that sends have a turn.
-SWITCH_INTERVAL = 1e-5
+BATCH_BYTES = 8 << 20
 
 # What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
 SPOOL_MEMORY = 16 << 20
@@ -45,7 +40,15 @@ SPOOL_MEMORY = 16 << 20
 BREAK_CYCLE = "choose a parent_domain that does not lie within the domain"
 
 # What the database may have against a single document, rather than against the load.
-_DOCUMENT_ERRORS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException)
+_DOCUMENT_ERRORS = (
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.errors.RaiseException,
+    psycopg.errors.ProgramLimitExceeded,  # such as a text of more than 256 MB
+)
+
+# Where in a contract document stands what a constraint complains of, and what to do about it.
+_CONSTRAINTS = {"ownership_pkey": ("/ownership/resource_id", "Choose another resource_id, or leave it out.")}
 
 
 @dataclass(slots=True)
@@ -112,11 +115,13 @@ def load(
     schema: str = "pycharter",
     skip_invalid: bool = False,
     overwrite: bool = False,
+    read_ahead: bool = False,
 ) -> Report:
     """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
 
     ``documents`` are what ``sources.read`` yields, or mappings of any shape that ``documents.normalise``
-    reads. They are taken one at a time, in another thread, while the database works on the batch before.
+    reads. They are taken one at a time. With ``read_ahead`` the next ones are taken while the database works
+    on those before, which saves a third of the time; only where reading them does not itself use ``conn``.
 
     Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
     two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
@@ -130,16 +135,15 @@ def load(
     """
     with _atomic(conn), _Intake(documents) as intake:
         run = _Run(conn, schema, overwrite)
-        batches = _read_ahead(intake)
+        batches = iter(intake)
         again = False
         try:
             with conn.transaction():
-                for batch in batches:
-                    run.send(batch)
+                run.send_all(batches, read_ahead)
                 again = intake.reconsidered
                 if again:
                     raise psycopg.Rollback
-        except _DOCUMENT_ERRORS:
+        except _BatchRefused:
             again = True
             for _ in batches:
                 pass  # only reads what is left
@@ -194,6 +198,7 @@ class _Claim:
 
     value: Any
     place: Place
+    contract: str  # that of the place
     numbers: list[int] = field(default_factory=list)
     disputed: bool = False
 
@@ -230,8 +235,7 @@ class _Intake:
         return bool(self._same or self.refused)
 
     def __iter__(self) -> Iterator[list[_Sendable]]:
-        accepted = self._accepted()
-        while batch := list(islice(accepted, BATCH)):
+        for batch in _batches(self._accepted()):
             yield [sent for sent in batch if sent.number not in self.refused]
 
     def _accepted(self) -> Iterator[_Sendable]:
@@ -260,9 +264,7 @@ class _Intake:
 
     def settled(self) -> Iterator[list[_Sendable]]:
         """Every document anew: sources of one contract merged, what disagrees refused."""
-        documents = self._settled()
-        while batch := list(islice(documents, BATCH)):
-            yield batch
+        return _batches(self._settled())
 
     def _settled(self) -> Iterator[_Sendable]:
         for first in sorted(self._first.values()):
@@ -297,22 +299,27 @@ class _Intake:
         """Refuses all documents that describe something of an entity in more than one way."""
         for kind, name, attribute, value, pointer in _descriptions(document.content):
             place = document.place(pointer)
-            claim = self._claims.setdefault((kind, name, attribute), _Claim(value, place))
+            said = _Claim(value, place, document.label)
+            claim = self._claims.setdefault((kind, name, attribute), said)
             claim.numbers.append(number)
-            claim.disputed = claim.disputed or not same_json(claim.value, value)
+            disagree = f"documents disagree on the {attribute} of {kind} {name!r}; see also"
+            if not claim.disputed and not same_json(claim.value, value):
+                claim.disputed = True
+                self._refuse(claim, f"{disagree} {place}", MAKE_AGREE)
             if claim.disputed:
-                reason = f"documents disagree on the {attribute} of {kind} {name!r}; see also {claim.place}"
-                self.refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE, document.label))
+                self._refuse(said, f"{disagree} {claim.place}", MAKE_AGREE)
                 self.refused.update(claim.numbers)
             elif attribute == "parent_domain" and (others := self._ancestry_back_to(name)):
-                reason = f"domain {name!r} would be its own ancestor"
-                if elsewhere := ", ".join(str(other.place) for other in others if other is not claim):
-                    reason += f"; see also {elsewhere}"
-                self.refusals.append(
-                    Refusal(place.source, place.pointer, reason, BREAK_CYCLE, document.label)
-                )
                 for other in others:
+                    reason = f"domain {name!r} would be its own ancestor"
+                    if elsewhere := ", ".join(str(one.place) for one in others if one is not other):
+                        reason += f"; see also {elsewhere}"
+                    self._refuse(other, reason, BREAK_CYCLE)
                     self.refused.update(other.numbers)
+
+    def _refuse(self, claim: _Claim, reason: str, remedy: str) -> None:
+        place = claim.place
+        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, claim.contract))
 
     def _ancestry_back_to(self, domain: str) -> list[_Claim]:
         """What documents say of the domain's parent, of that one's, ..., where this leads back to it."""
@@ -359,10 +366,24 @@ def _descriptions(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, A
                     yield kind, item["name"], attribute, value, f"{pointer}/{attribute}"
 
 
+class _BatchRefused(Exception):
+    """What the database has against a batch. Tells it from what the source of the documents may raise."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Run:
     """Sends batches and adds up what the database reports."""
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str, overwrite: bool = False) -> None:
+        if conn.info.encoding != "utf-8":
+            raise CatalogueError(
+                f"the connection's client_encoding is {conn.info.parameter_status('client_encoding')}, and "
+                "documents are UTF-8",
+                remedy="SET client_encoding TO 'UTF8'",
+            )
         self.conn = conn
         self.schema = schema
         # One document a line: JSON text has no line breaks of its own.
@@ -385,23 +406,74 @@ class _Run:
         try:
             with self.conn.transaction():
                 self.send(batch)
-        except _DOCUMENT_ERRORS as error:
+        except _BatchRefused as refused:
             if len(batch) > 1:
                 # Halves, to find the documents that the others need not fail with.
                 middle = len(batch) // 2
                 self.send_carefully(batch[:middle])
                 self.send_carefully(batch[middle:])
                 return
-            remedy = error.diag.message_hint or "Correct the document."
-            found = self._findings(batch[0]) or [("", error.diag.message_primary or str(error), remedy)]
+            said = refused.error.diag
+            pointer, remedy = _CONSTRAINTS.get(said.constraint_name or "", ("", "Correct the document."))
+            reason = said.message_primary or str(refused.error)
+            found = self._findings(batch[0]) or [(pointer, reason, said.message_hint or remedy)]
             for pointer, reason, remedy in found:
                 self._refuse(batch[0], pointer, reason, remedy)
 
+    def send_all(self, batches: Iterator[list[_Sendable]], read_ahead: bool) -> None:
+        batch = next(batches, None)
+        while batch is not None:
+            if read_ahead:
+                with self._sent(batch):
+                    batch = next(batches, None)
+            else:
+                self.send(batch)
+                batch = next(batches, None)
+
     def send(self, batch: list[_Sendable]) -> None:
+        with self._sent(batch):
+            pass
+
+    @contextmanager
+    def _sent(self, batch: list[_Sendable]) -> Iterator[None]:
+        """A block in which the database works on the batch; at its end the answer is there."""
         if not batch:
+            yield
             return
-        said = self._call(b"\n".join(sent.text for sent in batch))
-        assert isinstance(said, dict)
+        answer = self._ask(b"\n".join(sent.text for sent in batch))
+        next(answer)
+        try:
+            yield
+        except BaseException:
+            # Whatever it was, the connection must not be left in the middle of a query.
+            self.conn.cancel_safe()
+            with suppress(_BatchRefused, psycopg.Error):
+                next(answer)
+            raise
+        self._count(batch, next(answer))
+
+    def _ask(self, lines: bytes) -> Generator[Any]:
+        """Asks, yields; waits, yields the answer. Between the two the connection is not free."""
+        conn = self.conn
+        if conn.info.pipeline_status:
+            cursor = psycopg.RawCursor(conn, row_factory=scalar_row).execute(self.call, [lines.decode()])
+            yield
+            yield cursor.fetchone()
+            return
+        with conn.lock:
+            conn.pgconn.send_query_params(self.call.as_bytes(conn), [lines])
+            conn.wait(generators.send(conn.pgconn))
+        yield
+        with conn.lock:
+            (result,) = conn.wait(generators.fetch_many(conn.pgconn))
+        if result.status == ExecStatus.TUPLES_OK:
+            yield json.loads(result.get_value(0, 0) or b"")
+            return
+        error = psycopg.errors.error_from_result(result, encoding=conn.info.encoding)
+        with expecting_catalogue(self.schema):
+            raise _BatchRefused(error) if isinstance(error, _DOCUMENT_ERRORS) else error
+
+    def _count(self, batch: list[_Sendable], said: dict[str, Any]) -> None:
         for refusal in said["refusals"]:
             sent = batch[refusal["document"]]
             self._refuse(sent, refusal["pointer"], refusal["reason"], refusal["remedy"])
@@ -425,20 +497,6 @@ class _Run:
             self.report.tables[table] = Counts(**Counter(outcomes.values()))
         return self.report
 
-    def _call(self, lines: bytes) -> Any:
-        with expecting_catalogue(self.schema):
-            if self.conn.info.pipeline_status:
-                cursor = psycopg.RawCursor(self.conn, row_factory=scalar_row)
-                return cursor.execute(self.call, [lines.decode()]).fetchone()
-            # libpq's own blocking call: it needs the interpreter once, a cursor for every piece that it
-            # sends, and then competes for it with the thread that reads.
-            result = self.conn.pgconn.exec_params(self.call.as_bytes(self.conn), [lines])
-            if result.status != ExecStatus.TUPLES_OK:
-                raise psycopg.errors.error_from_result(result, encoding=self.conn.info.encoding)
-            value = result.get_value(0, 0)
-            assert value is not None
-            return json.loads(value)
-
     def _findings(self, sent: _Sendable) -> list[tuple[str, str, str]]:
         """What the database's own look at one document finds: pointer, reason, remedy."""
         query = sql.SQL("SELECT pointer, reason, remedy FROM {}.check_document(%b::jsonb)").format(
@@ -453,21 +511,17 @@ class _Run:
         self.refused.add(sent.number)
 
 
-def _read_ahead(batches: Iterable[list[_Sendable]]) -> Iterator[list[_Sendable]]:
-    """The same batches, the next one always being read while the caller works on this one."""
-    iterator = iter(batches)
-    usual = sys.getswitchinterval()
-    # A batch goes to the server in many small pieces. For each the sender needs the interpreter back from the
-    # reader, and by default the server would wait 5 ms for that.
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            upcoming = reader.submit(next, iterator, None)
-            while (batch := upcoming.result()) is not None:
-                upcoming = reader.submit(next, iterator, None)
-                yield batch
-    finally:
-        sys.setswitchinterval(usual)
+def _batches(documents: Iterator[_Sendable]) -> Iterator[list[_Sendable]]:
+    batch: list[_Sendable] = []
+    size = 0
+    for sent in documents:
+        if batch and (len(batch) == BATCH or size + len(sent.text) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(sent)
+        size += len(sent.text)
+    if batch:
+        yield batch
 
 
 @contextmanager

@@ -122,10 +122,12 @@ def connect(dsn: str, *, autocommit: bool = False) -> psycopg.Connection[TupleRo
     except psycopg.ProgrammingError:
         raise unreadable from None
     # What libpq makes of a password with a bare @ or / in it.
-    if "@" in str(parts.get("host", ""))[1:] or not re.fullmatch(r"[\d, ]*", str(parts.get("port", ""))):
+    misread = "@" in str(parts.get("host", ""))[1:] or "@" in str(parts.get("dbname", ""))
+    if misread or not re.fullmatch(r"[\d, ]*", str(parts.get("port", ""))):
         raise unreadable
     with _explained("cannot connect"):
-        return psycopg.connect(dsn, autocommit=autocommit)
+        # Documents are UTF-8, whatever PGCLIENTENCODING says.
+        return psycopg.connect(dsn, autocommit=autocommit, client_encoding="utf8")
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyped

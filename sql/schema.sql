@@ -988,9 +988,14 @@ BEGIN
         array_agg(c.ownership_id ORDER BY place),
         array_agg(coalesce(
             document #>> '{ownership,resource_id}', c.ownership_id,
-            -- The id keeps apart what a version that holds the separator could confuse.
-            (document ->> 'name') || '@' || (document ->> 'version')
-            || CASE WHEN document ->> 'version' LIKE '%@%' THEN '#' || d.id ELSE '' END) ORDER BY place),
+            -- The id keeps apart what a version that holds the separator could confuse, or a contract renamed.
+            (document ->> 'name') || '@' || (document ->> 'version') || CASE
+                WHEN document ->> 'version' LIKE '%@%' OR EXISTS (
+                    SELECT FROM ownership AS o
+                    WHERE o.resource_id = (document ->> 'name') || '@' || (document ->> 'version'))
+                    THEN '#' || d.id
+                ELSE ''
+            END) ORDER BY place),
         jsonb_build_object(
             'coercion_rules', count(c.coercion_rules_id) FILTER (
                 WHERE jsonb_typeof(document -> 'coercion_rules') = 'null'),
@@ -2100,7 +2105,7 @@ DECLARE
 BEGIN
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION '%', refusal ->> 'reason'
-            USING DETAIL = 'At ' || (refusal ->> 'pointer') || ' of the contract document.',
+            USING DETAIL = 'At ' || coalesce(nullif(refusal ->> 'pointer', ''), 'the top') || ' of the contract document.',
                   HINT = refusal ->> 'remedy';
     END IF;
     RETURN (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -26,7 +27,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from pycharter_sql import loader, migrations, queries, sources
 from pycharter_sql.embedded import PORT, USER, Server
-from pycharter_sql.errors import CatalogueMissing, DocumentRefused, Refusal
+from pycharter_sql.errors import CatalogueError, CatalogueMissing, DocumentRefused, Refusal
 from pycharter_sql.loader import Counts, LoadRefused, Report
 
 Conn = psycopg.Connection[Any]
@@ -405,7 +406,9 @@ def test_an_entity_described_in_two_ways_is_refused_naming_both(
     conn: Conn, batch: int, said: Document, otherwise: Document, pointer: str
 ) -> None:
     documents = [contract("A", **said), contract("B"), contract("C", **otherwise)]
-    [refusal] = refused(lambda: loader.load(conn, documents))
+    [first, refusal] = refused(lambda: loader.load(conn, documents))
+    assert (first.source, first.contract) == ("document 1", "A@1.0.0")
+    assert f"document 3#{pointer}" in first.reason
     assert (refusal.source, refusal.pointer, refusal.contract) == ("document 3", pointer, "C@1.0.0")
     assert "document 1#" in refusal.reason and "'X'" in refusal.reason
     assert counts(conn) == dict.fromkeys(TABLES, 0)
@@ -443,8 +446,11 @@ def test_a_contract_that_contradicts_itself(conn: Conn) -> None:
     document = contract(
         "A", pulls_from=[system("X", system_type="a")], pushes_to=[system("X", system_type="b")]
     )
-    [refusal] = refused(lambda: loader.load(conn, [document]))
-    assert refusal.pointer == "/pushes_to/0/system_type"
+    refusals = refused(lambda: loader.load(conn, [document]))
+    assert [refusal.pointer for refusal in refusals] == [
+        "/pulls_from/0/system_type",
+        "/pushes_to/0/system_type",
+    ]
     [refusal] = refused(lambda: loader.register_contract(conn, document))
     assert '"X"' in refusal.reason
 
@@ -608,10 +614,77 @@ def test_whatever_cursor_class_the_connection_has(own_database: Conn) -> None:
 
 def test_documents_may_come_from_the_same_connection(own_database: Conn, batch: int) -> None:
     migrations.apply(own_database.info.dsn, schema="second")
-    load_files(own_database, EXAMPLES)
+    loader.load(own_database, (contract(f"N{number}") for number in range(600)))
     report = loader.load(own_database, queries.documents(own_database), schema="second")
-    assert (report.read, report.inserted) == (4, 4)
+    assert (report.read, report.inserted) == (600, 600)
     assert list(queries.documents(own_database, schema="second")) == list(queries.documents(own_database))
+
+
+@pytest.mark.parametrize("read_ahead", [False, True])
+def test_an_error_of_the_source_is_the_callers(conn: Conn, batch: int, read_ahead: bool) -> None:
+    def source() -> Iterator[Document]:
+        for number in range(5):
+            yield contract(f"N{number}")
+        raise psycopg.DataError("the source broke")
+
+    with pytest.raises(psycopg.DataError, match="the source broke"):
+        loader.load(conn, source(), read_ahead=read_ahead)
+    assert counts(conn) == dict.fromkeys(TABLES, 0)
+    assert loader.load(conn, [contract("A")]).inserted == 1
+
+
+def test_a_connection_in_another_encoding_is_refused(conn: Conn) -> None:
+    conn.execute("SET client_encoding TO 'LATIN1'")
+    with pytest.raises(CatalogueError, match="client_encoding is LATIN1"):
+        loader.load(conn, [contract("Caf\u00e9")])
+    with pytest.raises(CatalogueError, match="SET client_encoding TO 'UTF8'"):
+        loader.register_contract(conn, contract("Caf\u00e9"))
+
+
+def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    send = loader._Run._ask
+
+    def measured(self: Any, lines: bytes) -> Any:
+        sizes.append(len(lines))
+        return send(self, lines)
+
+    monkeypatch.setattr(loader._Run, "_ask", measured)
+    monkeypatch.setattr(loader, "BATCH_BYTES", 2500)
+    documents = [contract(f"N{number}", description="x" * 1000) for number in range(6)]
+    documents.append(contract("large", description="x" * 5000))
+    assert loader.load(conn, documents).inserted == 7
+    assert len(sizes) == 4 and max(sizes[:3]) < 2500 < 5000 < sizes[3]
+
+
+def test_a_load_that_waits_can_be_interrupted(own_database: Conn) -> None:
+    """By Ctrl-C, here while it waits for its turn; the connection stays usable."""
+    loader.load(own_database, [contract("A")])
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def interrupt() -> None:
+        while own_database.execute(waiting).fetchone() == (0,):
+            pass
+        signal.raise_signal(signal.SIGINT)
+
+    with psycopg.connect(own_database.info.dsn) as other, ThreadPoolExecutor() as threads:
+        done = threads.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            loader.load(other, [contract("B")])
+        done.result(timeout=20)
+        own_database.rollback()
+        assert loader.load(other, [contract("B")]).inserted == 1
+
+
+def test_a_resource_id_that_is_taken(conn: Conn, batch: int) -> None:
+    loader.load(conn, [contract("A", ownership={"resource_id": "r", "owner": "Ann"})])
+    taken = contract("B", ownership={"resource_id": "r", "owner": "Bob"})
+    [refusal] = refused(lambda: loader.load(conn, [contract("C"), taken]))
+    assert (refusal.contract, refusal.pointer) == ("B@1.0.0", "/ownership/resource_id")
+    assert refusal.remedy == "Choose another resource_id, or leave it out."
+    loader.load(conn, [contract("D", ownership={"owner": "Dora"})])
+    conn.execute("UPDATE pycharter.data_contracts SET name = 'renamed' WHERE name = 'D'")
+    assert loader.load(conn, [contract("D", ownership={"owner": "Dora"})]).inserted == 1
 
 
 def test_of_two_loads_at_once_the_second_finds_what_the_first_wrote(own_database: Conn) -> None:

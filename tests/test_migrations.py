@@ -376,6 +376,7 @@ def test_a_run_holds_up_only_those_on_its_own_schema(empty_database: str) -> Non
         "postgresql://me:s3cret@127.0.0.1:1/x?connect_timeout=3",
         "postgresql://me:12@s3cret@127.0.0.1/x",
         "postgresql://me:12/s3cret@127.0.0.1/x",
+        "postgresql://me:12@s3cret/34@127.0.0.1/x",
         "postgresql://me:s3cret/12@127.0.0.1/x",
         "postgresql://me:s3cret?x@127.0.0.1/x",
         "postgresql://me:x?s3cret@127.0.0.1/x",
