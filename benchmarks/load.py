@@ -49,6 +49,7 @@ TABLES = (
     "data_contract_business_owners",
     "data_contract_team_access",
     "data_feed_dependencies",
+    "document_digests",
 )
 
 Connection = psycopg.Connection[Any]

@@ -15,7 +15,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import reduce
+from hashlib import blake2b
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -26,7 +28,7 @@ from psycopg.types.json import Jsonb
 
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
 from pycharter_sql.documents.merging import MAKE_AGREE, same_json
-from pycharter_sql.documents.model import place_in
+from pycharter_sql.documents.model import RELATIONS, place_in
 from pycharter_sql.errors import CatalogueError, DocumentRefused, Refusal, expecting_catalogue
 
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
@@ -170,8 +172,8 @@ def register_contract(
     """
     single = normalise(Raw(dict(document), Place("document", "")))
     with _atomic(conn):
-        run = _Run(conn, schema)
-        run.send_carefully([_Sendable(0, _json_text(single.content), single.label, single.origins)])
+        run = _Run(conn, schema, digesting=False)
+        run.send_carefully([_Sendable.of(0, single)])
         if run.refusals:
             raise DocumentRefused(run.refusals)
     if run.report.inserted:
@@ -181,15 +183,34 @@ def register_contract(
 
 @dataclass(frozen=True, slots=True)
 class _Sendable:
-    """A document on its way: its number in the load, its JSON text, and what a refusal needs.
+    """A document on its way: its number in the load, what is sent of it, and what a refusal needs.
 
     Not the content: taking thousands of documents apart would hold the sender up.
     """
 
     number: int
-    text: bytes
-    contract: str  # name@version
+    name: str
+    version: str
+    text: bytes  # JSON
+    mentions: bytes  # JSON of that part which names entities
     origins: dict[str, Place]
+
+    @classmethod
+    def of(cls, number: int, document: Document) -> _Sendable:
+        content = document.content
+        mentions = {key: content[key] for key in _NAMING if key in content}
+        return cls(
+            number,
+            document.name,
+            document.version,
+            _json_text(content),
+            _json_text(mentions),
+            document.origins,
+        )
+
+    @property
+    def digest(self) -> str:
+        return blake2b(self.text, digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -253,7 +274,7 @@ class _Intake:
                 self.refusals += error.refusals
                 continue
             number = len(self._offsets)
-            sendable = _Sendable(number, _json_text(document.content), document.label, document.origins)
+            sendable = _Sendable.of(number, document)
             self._keep(sendable)
             self._hold_against_others(number, document)
             first = self._first.setdefault((document.name, document.version), number)
@@ -283,7 +304,7 @@ class _Intake:
                 self.refused.update(numbers)
                 continue
             self.merged += len(numbers) - 1
-            yield _Sendable(first, _json_text(document.content), document.label, document.origins)
+            yield _Sendable.of(first, document)
 
     def _keep(self, sendable: _Sendable) -> None:
         self._copy.seek(0, 2)
@@ -333,6 +354,8 @@ class _Intake:
         return []
 
 
+# The keys of a contract document that name entities; its name tells it from an entity document.
+_NAMING = ("name", "data_feed", "domain", *RELATIONS, "team_access")
 _RELATIONS = {
     "pulls_from": "system",
     "pushes_to": "system",
@@ -377,7 +400,9 @@ class _BatchRefused(Exception):
 class _Run:
     """Sends batches and adds up what the database reports."""
 
-    def __init__(self, conn: psycopg.Connection[Any], schema: str, overwrite: bool = False) -> None:
+    def __init__(
+        self, conn: psycopg.Connection[Any], schema: str, overwrite: bool = False, digesting: bool = True
+    ) -> None:
         if conn.info.encoding != "utf-8":
             raise CatalogueError(
                 f"the connection's client_encoding is {conn.info.parameter_status('client_encoding')}, and "
@@ -388,10 +413,19 @@ class _Run:
         self.schema = schema
         # One document a line: JSON text has no line breaks of its own.
         self.call = sql.SQL(
-            "SELECT {}.load_documents("
-            "ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),"
-            " shape_checked => true, overwrite => {})"
+            """
+            SELECT {}.load_documents(
+                ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),
+                shape_checked => true,
+                overwrite => {},
+                digests => ARRAY(SELECT decode(line, 'hex') FROM string_to_table($2, chr(10)) AS line),
+                known => ARRAY(SELECT line::uuid FROM string_to_table($3, chr(10)) AS line),
+                mentions => ARRAY(SELECT line::jsonb FROM string_to_table($4, chr(10)) AS line))
+            """
         ).format(sql.Identifier(schema), sql.Literal(overwrite))
+        self.digesting = digesting  # a single document is not worth it
+        # In an empty catalogue, and for a single document, there is nothing to ask for.
+        self.knowing = digesting and self._has_digests()
         self.report = Report()
         self.entities: defaultdict[str, dict[str, str]] = defaultdict(dict)  # table -> name -> outcome
         self.refusals: list[Refusal] = []
@@ -440,7 +474,14 @@ class _Run:
         if not batch:
             yield
             return
-        answer = self._ask(b"\n".join(sent.text for sent in batch))
+        known = self._known(batch) if self.knowing else {}
+        unknown = [sent for sent in batch if sent.number not in known]
+        answer = self._ask(
+            b"\n".join(sent.text for sent in unknown),
+            "\n".join(sent.digest for sent in unknown).encode() if self.digesting else b"",
+            "\n".join(map(str, known.values())).encode(),
+            b"\n".join(sent.mentions for sent in batch if sent.number in known),
+        )
         next(answer)
         try:
             yield
@@ -450,18 +491,34 @@ class _Run:
             with suppress(_BatchRefused, psycopg.Error):
                 next(answer)
             raise
-        self._count(batch, next(answer))
+        self._count(unknown, next(answer))
 
-    def _ask(self, lines: bytes) -> Generator[Any]:
+    def _has_digests(self) -> bool:
+        query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(
+            sql.Identifier(self.schema, "document_digests")
+        )
+        with expecting_catalogue(self.schema), psycopg.Cursor(self.conn, row_factory=scalar_row) as cursor:
+            return bool(cursor.execute(query).fetchone())
+
+    def _known(self, batch: list[_Sendable]) -> dict[int, UUID]:
+        """The documents, by number, of which the database knows that they would change nothing."""
+        query = sql.SQL("SELECT {}.known_contracts(%s, %s, %s)").format(sql.Identifier(self.schema))
+        columns = zip(*((sent.name, sent.version, bytes.fromhex(sent.digest)) for sent in batch), strict=True)
+        with psycopg.Cursor(self.conn, row_factory=scalar_row) as cursor:
+            ids: Any = cursor.execute(query, [list(column) for column in columns]).fetchone()
+        return {sent.number: id for sent, id in zip(batch, ids, strict=True) if id}
+
+    def _ask(self, *parameters: bytes) -> Generator[Any]:
         """Asks, yields; waits, yields the answer. Between the two the connection is not free."""
         conn = self.conn
         if conn.info.pipeline_status:
-            cursor = psycopg.RawCursor(conn, row_factory=scalar_row).execute(self.call, [lines.decode()])
+            texts = [parameter.decode() for parameter in parameters]
+            cursor = psycopg.RawCursor(conn, row_factory=scalar_row).execute(self.call, texts)
             yield
             yield cursor.fetchone()
             return
         with conn.lock:
-            conn.pgconn.send_query_params(self.call.as_bytes(conn), [lines])
+            conn.pgconn.send_query_params(self.call.as_bytes(conn), parameters)
             conn.wait(generators.send(conn.pgconn))
         yield
         with conn.lock:
@@ -507,7 +564,8 @@ class _Run:
 
     def _refuse(self, sent: _Sendable, pointer: str, reason: str, remedy: str) -> None:
         place = place_in(sent.origins, pointer)
-        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, sent.contract))
+        contract = f"{sent.name}@{sent.version}"
+        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract))
         self.refused.add(sent.number)
 
 

@@ -891,6 +891,77 @@ CREATE FUNCTION pycharter.contract_document(contract_id uuid) RETURNS jsonb
 
 COMMENT ON FUNCTION pycharter.contract_document(contract_id uuid) IS 'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
 
+CREATE FUNCTION pycharter.contract_rows(contract_ids uuid[]) RETURNS TABLE(table_name text, rows bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH contract AS MATERIALIZED (
+          SELECT c.id,
+             c.name,
+             c.version,
+             c.version_sort_key,
+             c.status,
+             c.schema_id,
+             c.coercion_rules_id,
+             c.validation_rules_id,
+             c.governance_rules_id,
+             c.metadata_id,
+             c.ownership_id,
+             c.data_feed_id,
+             c.domain_id,
+             c.description,
+             c.is_data_feed,
+             c.published_at,
+             c.created_at,
+             c.updated_at,
+             c.created_by,
+             c.updated_by
+            FROM pycharter.data_contracts c
+           WHERE (c.id = ANY (contract_rows.contract_ids))
+         )
+  SELECT t.table_name,
+     t.rows
+    FROM ( SELECT count(*) AS contracts,
+             count(contract.coercion_rules_id) AS coercion_rules,
+             count(contract.validation_rules_id) AS validation_rules,
+             count(contract.governance_rules_id) AS governance_rules,
+             count(contract.metadata_id) AS metadata,
+             count(contract.ownership_id) AS ownership
+            FROM contract) n,
+     LATERAL ( VALUES ('data_contracts'::text,n.contracts), ('schemas'::text,n.contracts), ('coercion_rules'::text,n.coercion_rules), ('validation_rules'::text,n.validation_rules), ('governance_rules'::text,n.governance_rules), ('metadata_record'::text,n.metadata), ('ownership'::text,n.ownership)) t(table_name, rows)
+ UNION ALL
+  SELECT 'data_contract_system_pulls'::text,
+     count(*) AS count
+    FROM pycharter.data_contract_system_pulls
+   WHERE (data_contract_system_pulls.data_contract_id = ANY (contract_rows.contract_ids))
+ UNION ALL
+  SELECT 'data_contract_system_pushes'::text,
+     count(*) AS count
+    FROM pycharter.data_contract_system_pushes
+   WHERE (data_contract_system_pushes.data_contract_id = ANY (contract_rows.contract_ids))
+ UNION ALL
+  SELECT 'data_contract_system_sources'::text,
+     count(*) AS count
+    FROM pycharter.data_contract_system_sources
+   WHERE (data_contract_system_sources.data_contract_id = ANY (contract_rows.contract_ids))
+ UNION ALL
+  SELECT 'data_contract_business_owners'::text,
+     count(*) AS count
+    FROM pycharter.data_contract_business_owners
+   WHERE (data_contract_business_owners.data_contract_id = ANY (contract_rows.contract_ids))
+ UNION ALL
+  SELECT 'data_contract_team_access'::text,
+     count(*) AS count
+    FROM pycharter.data_contract_team_access
+   WHERE (data_contract_team_access.data_contract_id = ANY (contract_rows.contract_ids))
+ UNION ALL
+  SELECT 'data_feed_dependencies'::text,
+     count(*) AS count
+    FROM pycharter.data_feed_dependencies
+   WHERE (data_feed_dependencies.data_contract_id = ANY (contract_rows.contract_ids));
+END;
+
+COMMENT ON FUNCTION pycharter.contract_rows(contract_ids uuid[]) IS 'How many rows of each table belong to these contract versions.';
+
 CREATE FUNCTION pycharter.delete_components() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -958,7 +1029,66 @@ $_$;
 
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
 
-CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    renamed uuid[];
+BEGIN
+    IF TG_TABLE_NAME = 'data_contracts' THEN
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.id FROM after AS a);
+        RETURN NULL;
+    END IF;
+    SELECT array_agg(a.id) INTO renamed FROM after AS a JOIN before AS b ON b.id = a.id WHERE a.name <> b.name;
+    IF renamed IS NULL THEN
+        RETURN NULL;
+    END IF;
+    DELETE FROM document_digests WHERE data_contract_id IN (
+        SELECT data_contract_id FROM data_contract_system_pulls WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_system_pushes WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_system_sources WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_business_owners WHERE business_owner_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_team_access WHERE team_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_feed_dependencies WHERE dependency_feed_id = ANY (renamed)
+        UNION ALL
+        SELECT id FROM data_contracts WHERE data_feed_id = ANY (renamed) OR domain_id = ANY (renamed));
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
+
+CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    -- As in load_documents: what is known now stays so until this load ends.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    RETURN (
+        SELECT array_agg((
+            SELECT c.id FROM data_contracts AS c JOIN document_digests AS k ON k.data_contract_id = c.id
+            WHERE c.name = d.name AND c.version = d.version AND k.digest = d.digest) ORDER BY place)
+        FROM (
+            SELECT unnest(names) AS name, unnest(versions) AS version, unnest(digests) AS digest,
+                generate_subscripts(names, 1) AS place
+        ) AS d);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[]) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it.';
+
+CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
@@ -1016,7 +1146,6 @@ BEGIN
     LEFT JOIN data_contracts AS c ON c.id = d.id;
 
     any_existing := true = ANY (existing);
-    unchanged := 0;
     updated := 0;
     IF any_existing THEN
         UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
@@ -1248,7 +1377,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.load_data_feeds(documents jsonb[]) IS 'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on. One row a feed: inserted, updated or unchanged.';
 
-CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, digests bytea[] DEFAULT '{}'::bytea[], known uuid[] DEFAULT '{}'::uuid[], mentions jsonb[] DEFAULT '{}'::jsonb[]) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1262,7 +1391,7 @@ DECLARE
     stored jsonb[];
     changes jsonb[];
     refused jsonb;
-    accepted jsonb[];
+    accepted jsonb[] := '{}';
     added jsonb[];
     changed_only jsonb[];
     written jsonb[];
@@ -1343,7 +1472,9 @@ BEGIN
             'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
         FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
         LEFT JOIN (
-            SELECT * FROM load_entities(accepted) UNION ALL SELECT * FROM load_data_feeds(accepted)
+            SELECT * FROM load_entities(accepted || mentions)
+            UNION ALL
+            SELECT * FROM load_data_feeds(accepted || mentions)
         ) AS e USING (table_name)
         GROUP BY table_name
     ) AS t;
@@ -1353,32 +1484,27 @@ BEGIN
     steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(written) AS step);
     steps := steps || (SELECT jsonb_agg(step) FROM load_relations(written) AS step);
 
-    -- What existing contracts say as before.
-    steps := steps || (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
-            WHEN key = 'version' THEN (changed = '[]')::integer
-            WHEN key = 'team_access' THEN
-                CASE WHEN document -> key ? 'read' THEN jsonb_array_length(value -> 'read') ELSE 0 END
-                + CASE WHEN document -> key ? 'write' THEN jsonb_array_length(value -> 'write') ELSE 0 END
-            WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
-            ELSE 1
-        END)), '[]')
-        FROM (
-            SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
-                generate_subscripts(changes, 1) AS place
-        ) AS d,
-            jsonb_each(was) AS is_stored
-            JOIN (VALUES
-                ('version', 'data_contracts'), ('schema', 'schemas'), ('coercion_rules', 'coercion_rules'),
-                ('validation_rules', 'validation_rules'), ('governance_rules', 'governance_rules'),
-                ('metadata', 'metadata_record'), ('ownership', 'ownership'),
-                ('pulls_from', 'data_contract_system_pulls'), ('pushes_to', 'data_contract_system_pushes'),
-                ('system_sources', 'data_contract_system_sources'),
-                ('business_owners', 'data_contract_business_owners'), ('team_access', 'data_contract_team_access'),
-                ('dependencies', 'data_feed_dependencies')
-            ) AS t (key, table_name) USING (key)
-        WHERE document ? key AND NOT changed ? key AND jsonb_typeof(value) <> 'null'
-            AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1)));
+    -- What was there before, and is as it was. In a first load nothing was.
+    IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
+        steps := steps || (
+            SELECT jsonb_agg(jsonb_build_object('table_name', r.table_name, 'unchanged', r.rows - coalesce((
+                SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
+                FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
+            FROM contract_rows(known || ARRAY(
+                SELECT c.id FROM (SELECT unnest(accepted) AS document) AS d
+                JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+            )) AS r);
+        counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    END IF;
+
+    INSERT INTO document_digests (data_contract_id, digest)
+    SELECT c.id, d.digest
+    FROM (
+        SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
+    ) AS d
+    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
+    ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
 
     SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
     FROM (
@@ -1395,7 +1521,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean, overwrite boolean) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published versions may change.';
+COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean, overwrite boolean, digests bytea[], known uuid[], mentions jsonb[]) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published versions may change. digests: of each document, for known_contracts. known: contract versions that known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such as those of the known ones.';
 
 CREATE FUNCTION pycharter.load_entities(documents jsonb[]) RETURNS TABLE(table_name text, entity text, outcome text)
     LANGUAGE plpgsql
@@ -1536,7 +1662,7 @@ $_$;
 
 COMMENT ON FUNCTION pycharter.load_entities(documents jsonb[]) IS 'Step 1 of the Migration Path: creates or completes the systems, business owners, teams and domains that the documents name. One row an entity: inserted, updated or unchanged.';
 
-CREATE FUNCTION pycharter.load_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION pycharter.load_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
@@ -1548,7 +1674,6 @@ BEGIN
     LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
 
     updated := 0;
-    unchanged := 0;
     deleted := 0;
 
     INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
@@ -1648,6 +1773,11 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
             FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
            WHERE (('domain'::text = ANY (mentioned_entities.kinds)) AND (jsonb_typeof((d.document -> 'domain'::text)) = ANY (ARRAY['string'::text, 'object'::text])))
          UNION
+          SELECT item.item
+            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d,
+             LATERAL pycharter.list_items((d.document -> 'domains'::text)) item(item)
+           WHERE ('domain'::text = ANY (mentioned_entities.kinds))
+         UNION
           SELECT (domain_item.item -> 'parent_domain'::text)
             FROM domain_item
            WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
@@ -1692,7 +1822,13 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
                  UNION ALL
                   SELECT 'data feed'::text,
                      (d.document -> 'data_feed'::text)
-                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))) m_1)
+                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
+                 UNION ALL
+                  SELECT list.kind,
+                     item.item
+                    FROM ( VALUES ('system'::text,'systems'::text), ('business owner'::text,'business_owners'::text), ('team'::text,'teams'::text), ('data feed'::text,'data_feeds'::text)) list(kind, key),
+                     LATERAL pycharter.list_items((d.document -> list.key)) item(item)
+                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m_1)
          UNION ALL
           SELECT 'domain'::text,
                  CASE
@@ -2182,7 +2318,7 @@ END;
 
 COMMENT ON FUNCTION pycharter.rename_team(old_name text, new_name text) IS 'Gives a team another name. Refused where that name is taken: then merge_team.';
 
-CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
@@ -2201,10 +2337,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_pulls AS l ON l.data_contract_id = d.id
-    WHERE document ? 'pulls_from';
     table_name := 'data_contract_system_pulls';
     RETURN NEXT;
 
@@ -2214,10 +2346,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_pushes AS l ON l.data_contract_id = d.id
-    WHERE document ? 'pushes_to';
     table_name := 'data_contract_system_pushes';
     RETURN NEXT;
 
@@ -2227,10 +2355,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_sources AS l ON l.data_contract_id = d.id
-    WHERE document ? 'system_sources';
     table_name := 'data_contract_system_sources';
     RETURN NEXT;
 
@@ -2241,10 +2365,6 @@ BEGIN
         WHERE e.id = l.business_owner_id AND e.name = item_name(item)
             AND l.role = coalesce(item ->> 'role', 'business_owner'));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_business_owners AS l ON l.data_contract_id = d.id
-    WHERE document ? 'business_owners';
     table_name := 'data_contract_business_owners';
     RETURN NEXT;
 
@@ -2257,10 +2377,6 @@ BEGIN
             SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
             WHERE e.id = l.team_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_team_access AS l ON l.data_contract_id = d.id
-    WHERE (document -> 'team_access' ? l.permission);
     table_name := 'data_contract_team_access';
     RETURN NEXT;
 
@@ -2277,10 +2393,6 @@ BEGIN
     WHERE l.data_contract_id = d.id AND l.dependency_feed_id = e.id
         AND l.dependency_type <> coalesce(item ->> 'dependency_type', 'required');
     GET DIAGNOSTICS updated = ROW_COUNT;
-    SELECT count(*) - updated INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_feed_dependencies AS l ON l.data_contract_id = d.id
-    WHERE document ? 'dependencies';
     table_name := 'data_feed_dependencies';
     RETURN NEXT;
 END
@@ -2302,6 +2414,10 @@ BEGIN
     LOOP
         PERFORM refuse_sealed(contract);
     END LOOP;
+    EXECUTE format(
+        'DELETE FROM document_digests WHERE data_contract_id IN (
+             SELECT c.id FROM data_contracts AS c WHERE c.%I IN (SELECT b.%I FROM before AS b))',
+        TG_ARGV[0], TG_ARGV[1]);
     RETURN NULL;
 END
 $$;
@@ -2349,6 +2465,7 @@ BEGIN
         LOOP
             PERFORM refuse_sealed(contract);
         END LOOP;
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.data_contract_id FROM after AS a);
     END IF;
     IF TG_OP <> 'INSERT' THEN
         FOR contract IN
@@ -2358,6 +2475,7 @@ BEGIN
         LOOP
             PERFORM refuse_sealed(contract);
         END LOOP;
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT b.data_contract_id FROM before AS b);
     END IF;
     RETURN NULL;
 END
@@ -2841,6 +2959,17 @@ COMMENT ON COLUMN pycharter.contract_systems.system IS 'Name of the system.';
 
 COMMENT ON COLUMN pycharter.contract_systems.direction IS 'pulls_from, pushes_to or system_sources.';
 
+CREATE TABLE pycharter.document_digests (
+    data_contract_id uuid NOT NULL,
+    digest bytea NOT NULL
+);
+
+COMMENT ON TABLE pycharter.document_digests IS 'What a loader last loaded of a contract version: the same document again changes nothing and need not be sent. Whatever changes the version, its components, its links or the name of an entity deletes the row.';
+
+COMMENT ON COLUMN pycharter.document_digests.data_contract_id IS 'The contract version.';
+
+COMMENT ON COLUMN pycharter.document_digests.digest IS 'Digest of the document''s text, as the loader computes it (pycharter-sql: BLAKE2b, 16 bytes).';
+
 CREATE VIEW pycharter.domain_tree AS
  WITH RECURSIVE tree AS (
          SELECT domains.id,
@@ -2958,6 +3087,9 @@ ALTER TABLE ONLY pycharter.data_feeds
 ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY pycharter.document_digests
+    ADD CONSTRAINT document_digests_pkey PRIMARY KEY (data_contract_id);
+
 ALTER TABLE ONLY pycharter.domains
     ADD CONSTRAINT domains_name_key UNIQUE (name);
 
@@ -3018,6 +3150,8 @@ CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON p
 
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 
+CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
+
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
 CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
@@ -3070,6 +3204,8 @@ CREATE TRIGGER data_contracts_delete_components AFTER DELETE ON pycharter.data_c
 
 CREATE TRIGGER data_contracts_delete_replaced_components AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_replaced_components();
 
+CREATE TRIGGER data_contracts_forget_digests AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
+
 CREATE TRIGGER data_contracts_seal_delete BEFORE DELETE ON pycharter.data_contracts FOR EACH ROW EXECUTE FUNCTION pycharter.seal_contract();
 
 CREATE TRIGGER data_contracts_seal_truncate BEFORE TRUNCATE ON pycharter.data_contracts FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
@@ -3094,7 +3230,11 @@ CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.d
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
+
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER domains_forget_digests AFTER UPDATE ON pycharter.domains REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER domains_lock_moves BEFORE UPDATE OF parent_domain_id ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.lock_domain_moves();
 
@@ -3126,9 +3266,13 @@ CREATE TRIGGER schemas_seal_update AFTER UPDATE ON pycharter.schemas REFERENCING
 
 CREATE TRIGGER schemas_set_updated BEFORE UPDATE ON pycharter.schemas FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER systems_forget_digests AFTER UPDATE ON pycharter.systems REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
+
 CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_info ON pycharter.systems FOR EACH ROW WHEN (pycharter.contains_credential(new.connection_info)) EXECUTE FUNCTION pycharter.refuse_credential();
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER teams_forget_digests AFTER UPDATE ON pycharter.teams REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
@@ -3200,6 +3344,9 @@ ALTER TABLE ONLY pycharter.data_feed_dependencies
 
 ALTER TABLE ONLY pycharter.data_feed_dependencies
     ADD CONSTRAINT data_feed_dependencies_dependency_feed_id_fkey FOREIGN KEY (dependency_feed_id) REFERENCES pycharter.data_feeds(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY pycharter.document_digests
+    ADD CONSTRAINT document_digests_data_contract_id_fkey FOREIGN KEY (data_contract_id) REFERENCES pycharter.data_contracts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY pycharter.domains
     ADD CONSTRAINT domains_parent_domain_id_fkey FOREIGN KEY (parent_domain_id) REFERENCES pycharter.domains(id) ON DELETE RESTRICT;

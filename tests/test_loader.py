@@ -645,9 +645,9 @@ def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch
     sizes: list[int] = []
     send = loader._Run._ask
 
-    def measured(self: Any, lines: bytes) -> Any:
+    def measured(self: Any, lines: bytes, *others: bytes) -> Any:
         sizes.append(len(lines))
-        return send(self, lines)
+        return send(self, lines, *others)
 
     monkeypatch.setattr(loader._Run, "_ask", measured)
     monkeypatch.setattr(loader, "BATCH_BYTES", 2500)
@@ -655,6 +655,41 @@ def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch
     documents.append(contract("large", description="x" * 5000))
     assert loader.load(conn, documents).inserted == 7
     assert len(sizes) == 4 and max(sizes[:3]) < 2500 < 5000 < sizes[3]
+
+
+def test_what_is_known_is_not_sent_again(conn: Conn, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = loader._Run._ask
+
+    def recorded(self: Any, lines: bytes, *others: bytes) -> Any:
+        sent.append(lines)
+        return send(self, lines, *others)
+
+    documents = [contract(f"N{number}", data_feed="F", pulls_from=["S"]) for number in range(5)]
+    loader.load(conn, documents)
+    monkeypatch.setattr(loader._Run, "_ask", recorded)
+    before = counts(conn)
+    report = loader.load(conn, documents)
+    assert b"".join(sent) == b""
+    assert (report.read, report.unchanged, report.loaded) == (5, 5, 5)
+    assert {table: values.unchanged for table, values in report.tables.items()} == before
+    assert adds_up(report)
+
+    documents[3] = documents[3] | {"description": "changed"}
+    sent.clear()
+    assert loader.load(conn, documents).updated == 1
+    assert [json.loads(text)["name"] for text in sent if text] == ["N3"]
+    assert loader.load(conn, documents).unchanged == 5
+
+
+def test_of_what_is_known_the_entities_still_count(conn: Conn, batch: int) -> None:
+    documents = [contract("A", pulls_from=[system("S", description="as loaded")]), contract("B")]
+    loader.load(conn, documents)
+    conn.execute("UPDATE pycharter.systems SET description = 'edited', system_type = 'api'")
+    report = loader.load(conn, documents)
+    assert (report.unchanged, report.tables["systems"]) == (2, Counts(updated=1))
+    row = conn.execute("SELECT description, system_type FROM pycharter.systems").fetchone()
+    assert row == ("as loaded", "api")
 
 
 def test_a_load_that_waits_can_be_interrupted(own_database: Conn) -> None:

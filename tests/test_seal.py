@@ -200,6 +200,49 @@ def test_the_loader_overwrites_when_told_to(catalogue: Conn) -> None:
         catalogue.execute("DELETE FROM data_contract_system_pulls")
 
 
+# Of each kind of change one that leaves the contract in place.
+@pytest.mark.parametrize("same_transaction", [False, True])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *FORBIDDEN[:-1],
+        "UPDATE data_contracts SET status = 'retired' WHERE name = ?",
+        *(
+            f"UPDATE {table} SET name = name || '2' WHERE name = '{name}'"
+            for table, name in (
+                ("systems", "S"),
+                ("data_feeds", "F"),
+                ("data_feeds", "open"),
+                ("business_owners", "Ann"),
+                ("domains", "Fleet"),
+                ("teams", "T"),
+            )
+        ),
+    ],
+)
+def test_whatever_changes_a_version_makes_it_unknown_to_the_loader(
+    catalogue: Conn, statement: str, same_transaction: bool
+) -> None:
+    catalogue.execute("DELETE FROM data_contracts WHERE name = 'open'")
+    said = document("open", "draft")
+    assert loader.load(catalogue, [said, document("sealed", "active")]).unchanged == 1
+    if not same_transaction:
+        catalogue.commit()
+    digests = """
+        SELECT count(*) FROM document_digests JOIN data_contracts AS c ON c.id = data_contract_id
+        WHERE c.name <> 'sealed'
+        """
+    assert catalogue.execute(digests).fetchone() == (1,)
+    assert catalogue.execute(statement.replace("?", "'open'").encode()).rowcount == 1
+    assert catalogue.execute(digests).fetchone() == (0,)
+
+
+def test_an_attribute_of_an_entity_leaves_it_known(catalogue: Conn) -> None:
+    loader.load(catalogue, [document("open", "draft")])
+    catalogue.execute("UPDATE systems SET description = 'x', name = name")
+    assert catalogue.execute("SELECT count(*) FROM document_digests").fetchone() == (1,)
+
+
 def test_publishing_waits_for_a_change_that_is_under_way(catalogue: Conn) -> None:
     """And the other way round: the change sees that the contract has been published meanwhile."""
     change = b"""

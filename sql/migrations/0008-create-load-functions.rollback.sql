@@ -1,5 +1,5 @@
 DROP FUNCTION register_contract(jsonb);
-DROP FUNCTION load_documents(jsonb[], boolean, boolean);
+DROP FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[]);
 DROP FUNCTION revise_relations(jsonb[]);
 DROP FUNCTION load_relations(jsonb[]);
 DROP FUNCTION load_contracts(jsonb[]);
@@ -9,3 +9,6 @@ DROP FUNCTION mentioned_entities(jsonb[], text[]);
 DROP FUNCTION refuse_contradiction(text, text);
 DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean);
 DROP FUNCTION check_document(jsonb);
+DROP FUNCTION contract_rows(uuid[]);
+DROP FUNCTION known_contracts(text[], text[], bytea[]);
+DROP TABLE document_digests;

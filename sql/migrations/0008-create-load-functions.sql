@@ -3,6 +3,84 @@
 -- document from a pipeline and a batch out of 100,000 take the same way. Documents come as an array parameter: no
 -- staging table to fill, to hide from others, or to leave bloated.
 
+CREATE TABLE document_digests (
+    data_contract_id uuid NOT NULL
+        CONSTRAINT document_digests_data_contract_id_fkey REFERENCES data_contracts (id) ON DELETE CASCADE,
+    digest bytea NOT NULL,
+    CONSTRAINT document_digests_pkey PRIMARY KEY (data_contract_id)
+);
+
+COMMENT ON TABLE document_digests IS
+    'What a loader last loaded of a contract version: the same document again changes nothing and need not be sent. '
+    'Whatever changes the version, its components, its links or the name of an entity deletes the row.';
+COMMENT ON COLUMN document_digests.data_contract_id IS 'The contract version.';
+COMMENT ON COLUMN document_digests.digest IS
+    'Digest of the document''s text, as the loader computes it (pycharter-sql: BLAKE2b, 16 bytes).';
+
+CREATE FUNCTION known_contracts(names text[], versions text[], digests bytea[]) RETURNS uuid[]
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    -- As in load_documents: what is known now stays so until this load ends.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    RETURN (
+        SELECT array_agg((
+            SELECT c.id FROM data_contracts AS c JOIN document_digests AS k ON k.data_contract_id = c.id
+            WHERE c.name = d.name AND c.version = d.version AND k.digest = d.digest) ORDER BY place)
+        FROM (
+            SELECT unnest(names) AS name, unnest(versions) AS version, unnest(digests) AS digest,
+                generate_subscripts(names, 1) AS place
+        ) AS d);
+END
+$$;
+
+COMMENT ON FUNCTION known_contracts(text[], text[], bytea[]) IS
+    'Of each document, in the same order, the contract version that it would leave as it is; null where that is not '
+    'known without reading it.';
+
+CREATE FUNCTION contract_rows(contract_ids uuid[]) RETURNS TABLE (table_name text, rows bigint)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH contract AS MATERIALIZED (SELECT c.* FROM data_contracts AS c WHERE c.id = ANY (contract_ids))
+    SELECT t.table_name, t.rows
+    FROM (
+        SELECT count(*) AS contracts, count(coercion_rules_id) AS coercion_rules,
+            count(validation_rules_id) AS validation_rules, count(governance_rules_id) AS governance_rules,
+            count(metadata_id) AS metadata, count(ownership_id) AS ownership
+        FROM contract
+    ) AS n,
+        LATERAL (VALUES
+            ('data_contracts', n.contracts), ('schemas', n.contracts), ('coercion_rules', n.coercion_rules),
+            ('validation_rules', n.validation_rules), ('governance_rules', n.governance_rules),
+            ('metadata_record', n.metadata), ('ownership', n.ownership)
+        ) AS t (table_name, rows)
+    UNION ALL
+    SELECT 'data_contract_system_pulls', count(*) FROM data_contract_system_pulls
+    WHERE data_contract_id = ANY (contract_ids)
+    UNION ALL
+    SELECT 'data_contract_system_pushes', count(*) FROM data_contract_system_pushes
+    WHERE data_contract_id = ANY (contract_ids)
+    UNION ALL
+    SELECT 'data_contract_system_sources', count(*) FROM data_contract_system_sources
+    WHERE data_contract_id = ANY (contract_ids)
+    UNION ALL
+    SELECT 'data_contract_business_owners', count(*) FROM data_contract_business_owners
+    WHERE data_contract_id = ANY (contract_ids)
+    UNION ALL
+    SELECT 'data_contract_team_access', count(*) FROM data_contract_team_access
+    WHERE data_contract_id = ANY (contract_ids)
+    UNION ALL
+    SELECT 'data_feed_dependencies', count(*) FROM data_feed_dependencies
+    WHERE data_contract_id = ANY (contract_ids);
+END;
+
+COMMENT ON FUNCTION contract_rows(uuid[]) IS 'How many rows of each table belong to these contract versions.';
+
 CREATE FUNCTION check_document(document jsonb) RETURNS TABLE (pointer text, reason text, remedy text)
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -221,8 +299,13 @@ RETURNS TABLE (kind text, name text, attributes jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE domain_item AS (
-        SELECT document -> 'domain' AS item FROM (SELECT unnest(documents) AS document) AS d
-        WHERE 'domain' = ANY (kinds) AND jsonb_typeof(document -> 'domain') IN ('string', 'object')
+        (
+            SELECT document -> 'domain' AS item FROM (SELECT unnest(documents) AS document) AS d
+            WHERE 'domain' = ANY (kinds) AND jsonb_typeof(document -> 'domain') IN ('string', 'object')
+            UNION
+            SELECT item FROM (SELECT unnest(documents) AS document) AS d, list_items(document -> 'domains') AS item
+            WHERE 'domain' = ANY (kinds)
+        )
         UNION
         SELECT item -> 'parent_domain' FROM domain_item
         WHERE jsonb_typeof(item -> 'parent_domain') IN ('string', 'object')
@@ -253,6 +336,13 @@ BEGIN ATOMIC
             WHERE 'data feed' = ANY (kinds)
             UNION ALL
             SELECT 'data feed', document -> 'data_feed' WHERE 'data feed' = ANY (kinds) AND document ? 'data_feed'
+            UNION ALL
+            SELECT kind, item
+            FROM (VALUES
+                ('system', 'systems'), ('business owner', 'business_owners'), ('team', 'teams'),
+                ('data feed', 'data_feeds')
+            ) AS list (kind, key), list_items(document -> key) AS item
+            WHERE kind = ANY (kinds) AND NOT document ? 'name'
         ) AS m
         UNION ALL
         SELECT 'domain', CASE
@@ -465,7 +555,7 @@ COMMENT ON FUNCTION load_data_feeds(jsonb[]) IS
     'One row a feed: inserted, updated or unchanged.';
 
 CREATE FUNCTION load_contracts(documents jsonb[])
-RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -523,7 +613,6 @@ BEGIN
     LEFT JOIN data_contracts AS c ON c.id = d.id;
 
     any_existing := true = ANY (existing);
-    unchanged := 0;
     updated := 0;
     IF any_existing THEN
         UPDATE schemas AS s SET version = document #>> '{schema,version}', schema_data = document -> 'schema'
@@ -714,7 +803,7 @@ COMMENT ON FUNCTION load_contracts(jsonb[]) IS
     'they name must be there (steps 1 and 2), and the documents be accepted: load_documents sees to both.';
 
 CREATE FUNCTION load_relations(documents jsonb[])
-RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -726,7 +815,6 @@ BEGIN
     LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version';
 
     updated := 0;
-    unchanged := 0;
     deleted := 0;
 
     INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
@@ -796,7 +884,7 @@ COMMENT ON FUNCTION load_relations(jsonb[]) IS
     'Step 4 of the Migration Path: links the contracts of the documents to systems, owners, teams and feeds.';
 
 CREATE FUNCTION revise_relations(documents jsonb[])
-RETURNS TABLE (table_name text, inserted bigint, updated bigint, unchanged bigint, deleted bigint)
+RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -815,10 +903,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pulls_from') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_pulls AS l ON l.data_contract_id = d.id
-    WHERE document ? 'pulls_from';
     table_name := 'data_contract_system_pulls';
     RETURN NEXT;
 
@@ -828,10 +912,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'pushes_to') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_pushes AS l ON l.data_contract_id = d.id
-    WHERE document ? 'pushes_to';
     table_name := 'data_contract_system_pushes';
     RETURN NEXT;
 
@@ -841,10 +921,6 @@ BEGIN
         SELECT FROM systems AS e, list_items(document -> 'system_sources') AS item
         WHERE e.id = l.system_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_system_sources AS l ON l.data_contract_id = d.id
-    WHERE document ? 'system_sources';
     table_name := 'data_contract_system_sources';
     RETURN NEXT;
 
@@ -855,10 +931,6 @@ BEGIN
         WHERE e.id = l.business_owner_id AND e.name = item_name(item)
             AND l.role = coalesce(item ->> 'role', 'business_owner'));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_business_owners AS l ON l.data_contract_id = d.id
-    WHERE document ? 'business_owners';
     table_name := 'data_contract_business_owners';
     RETURN NEXT;
 
@@ -871,10 +943,6 @@ BEGIN
             SELECT FROM teams AS e, list_items(document -> 'team_access' -> l.permission) AS item
             WHERE e.id = l.team_id AND e.name = item_name(item));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    SELECT count(*) INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_contract_team_access AS l ON l.data_contract_id = d.id
-    WHERE (document -> 'team_access' ? l.permission);
     table_name := 'data_contract_team_access';
     RETURN NEXT;
 
@@ -891,10 +959,6 @@ BEGIN
     WHERE l.data_contract_id = d.id AND l.dependency_feed_id = e.id
         AND l.dependency_type <> coalesce(item ->> 'dependency_type', 'required');
     GET DIAGNOSTICS updated = ROW_COUNT;
-    SELECT count(*) - updated INTO unchanged
-    FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d
-    JOIN data_feed_dependencies AS l ON l.data_contract_id = d.id
-    WHERE document ? 'dependencies';
     table_name := 'data_feed_dependencies';
     RETURN NEXT;
 END
@@ -908,7 +972,9 @@ COMMENT ON FUNCTION revise_relations(jsonb[]) IS
 -- Everything is looked up by key; a plan made while the tables were empty would scan them for every batch once they
 -- are full.
 CREATE FUNCTION load_documents(
-    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false) RETURNS jsonb
+    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false,
+    digests bytea[] DEFAULT '{}', known uuid[] DEFAULT '{}', mentions jsonb[] DEFAULT '{}'
+) RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = 'force_generic_plan'
@@ -922,7 +988,7 @@ DECLARE
     stored jsonb[];
     changes jsonb[];
     refused jsonb;
-    accepted jsonb[];
+    accepted jsonb[] := '{}';
     added jsonb[];
     changed_only jsonb[];
     written jsonb[];
@@ -1003,7 +1069,9 @@ BEGIN
             'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
         FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
         LEFT JOIN (
-            SELECT * FROM load_entities(accepted) UNION ALL SELECT * FROM load_data_feeds(accepted)
+            SELECT * FROM load_entities(accepted || mentions)
+            UNION ALL
+            SELECT * FROM load_data_feeds(accepted || mentions)
         ) AS e USING (table_name)
         GROUP BY table_name
     ) AS t;
@@ -1013,32 +1081,27 @@ BEGIN
     steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(written) AS step);
     steps := steps || (SELECT jsonb_agg(step) FROM load_relations(written) AS step);
 
-    -- What existing contracts say as before.
-    steps := steps || (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('table_name', t.table_name, 'unchanged', CASE
-            WHEN key = 'version' THEN (changed = '[]')::integer
-            WHEN key = 'team_access' THEN
-                CASE WHEN document -> key ? 'read' THEN jsonb_array_length(value -> 'read') ELSE 0 END
-                + CASE WHEN document -> key ? 'write' THEN jsonb_array_length(value -> 'write') ELSE 0 END
-            WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)
-            ELSE 1
-        END)), '[]')
-        FROM (
-            SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
-                generate_subscripts(changes, 1) AS place
-        ) AS d,
-            jsonb_each(was) AS is_stored
-            JOIN (VALUES
-                ('version', 'data_contracts'), ('schema', 'schemas'), ('coercion_rules', 'coercion_rules'),
-                ('validation_rules', 'validation_rules'), ('governance_rules', 'governance_rules'),
-                ('metadata', 'metadata_record'), ('ownership', 'ownership'),
-                ('pulls_from', 'data_contract_system_pulls'), ('pushes_to', 'data_contract_system_pushes'),
-                ('system_sources', 'data_contract_system_sources'),
-                ('business_owners', 'data_contract_business_owners'), ('team_access', 'data_contract_team_access'),
-                ('dependencies', 'data_feed_dependencies')
-            ) AS t (key, table_name) USING (key)
-        WHERE document ? key AND NOT changed ? key AND jsonb_typeof(value) <> 'null'
-            AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1)));
+    -- What was there before, and is as it was. In a first load nothing was.
+    IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
+        steps := steps || (
+            SELECT jsonb_agg(jsonb_build_object('table_name', r.table_name, 'unchanged', r.rows - coalesce((
+                SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
+                FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
+            FROM contract_rows(known || ARRAY(
+                SELECT c.id FROM (SELECT unnest(accepted) AS document) AS d
+                JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+            )) AS r);
+        counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    END IF;
+
+    INSERT INTO document_digests (data_contract_id, digest)
+    SELECT c.id, d.digest
+    FROM (
+        SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
+    ) AS d
+    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
+    ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
 
     SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
     FROM (
@@ -1055,13 +1118,15 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean) IS
+COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[]) IS
     'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: '
     'documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that '
     'were, and refusals, each with the place of its document in the array. A refused document is left out; the '
     'caller decides whether to roll back. '
     'shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published '
-    'versions may change.';
+    'versions may change. digests: of each document, for known_contracts. known: contract versions that '
+    'known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such '
+    'as those of the known ones.';
 
 CREATE FUNCTION register_contract(document jsonb) RETURNS uuid
 LANGUAGE plpgsql

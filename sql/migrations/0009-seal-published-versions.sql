@@ -82,6 +82,7 @@ BEGIN
         LOOP
             PERFORM refuse_sealed(contract);
         END LOOP;
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.data_contract_id FROM after AS a);
     END IF;
     IF TG_OP <> 'INSERT' THEN
         FOR contract IN
@@ -91,6 +92,7 @@ BEGIN
         LOOP
             PERFORM refuse_sealed(contract);
         END LOOP;
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT b.data_contract_id FROM before AS b);
     END IF;
     RETURN NULL;
 END
@@ -112,6 +114,10 @@ BEGIN
     LOOP
         PERFORM refuse_sealed(contract);
     END LOOP;
+    EXECUTE format(
+        'DELETE FROM document_digests WHERE data_contract_id IN (
+             SELECT c.id FROM data_contracts AS c WHERE c.%I IN (SELECT b.%I FROM before AS b))',
+        TG_ARGV[0], TG_ARGV[1]);
     RETURN NULL;
 END
 $$;
@@ -120,9 +126,51 @@ COMMENT ON FUNCTION seal_components() IS
     'Trigger: refuses to change or delete components of sealed contract versions. Arguments: the column of '
     'data_contracts that refers to the component, and the column it refers to.';
 
+CREATE FUNCTION forget_digests() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    renamed uuid[];
+BEGIN
+    IF TG_TABLE_NAME = 'data_contracts' THEN
+        DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.id FROM after AS a);
+        RETURN NULL;
+    END IF;
+    SELECT array_agg(a.id) INTO renamed FROM after AS a JOIN before AS b ON b.id = a.id WHERE a.name <> b.name;
+    IF renamed IS NULL THEN
+        RETURN NULL;
+    END IF;
+    DELETE FROM document_digests WHERE data_contract_id IN (
+        SELECT data_contract_id FROM data_contract_system_pulls WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_system_pushes WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_system_sources WHERE system_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_business_owners WHERE business_owner_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_contract_team_access WHERE team_id = ANY (renamed)
+        UNION ALL
+        SELECT data_contract_id FROM data_feed_dependencies WHERE dependency_feed_id = ANY (renamed)
+        UNION ALL
+        SELECT id FROM data_contracts WHERE data_feed_id = ANY (renamed) OR domain_id = ANY (renamed));
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION forget_digests() IS
+    'Trigger: a document loaded before may say something else than the contract version that has changed, or than an '
+    'entity of another name.';
+
+CREATE TRIGGER data_contracts_forget_digests AFTER UPDATE ON data_contracts
+    REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_digests();
+
 DO $$
 DECLARE
     link name;
+    entities name;
     component record;
 BEGIN
     FOREACH link IN ARRAY ARRAY[
@@ -142,6 +190,13 @@ BEGIN
         EXECUTE format(
             'CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION seal_everything()',
             link || '_seal_truncate', link);
+    END LOOP;
+
+    -- Transition tables do not go with a list of columns either.
+    FOREACH entities IN ARRAY ARRAY['systems', 'data_feeds', 'business_owners', 'domains', 'teams'] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS before NEW TABLE AS after
+             FOR EACH STATEMENT EXECUTE FUNCTION forget_digests()', entities || '_forget_digests', entities);
     END LOOP;
 
     FOR component IN
