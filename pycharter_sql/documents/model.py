@@ -77,12 +77,14 @@ class Raw:
     ``content`` is any JSON value. ``parts`` is filled where component files were put together into one
     mapping ({"metadata": ..., "schema": ...}): it says where each of these keys stands. ``storable`` says
     that the content comes from JSON text without NUL characters, so that only its depth needs looking at.
+    ``table`` names the table of a seed set or of an old database that the content is a row of.
     """
 
     content: Any
     place: Place
     parts: Mapping[str, Place] = field(default_factory=dict)
     storable: bool = False
+    table: str | None = None
 
 
 @dataclass(slots=True)
