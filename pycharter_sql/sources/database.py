@@ -36,13 +36,13 @@ def read_database(dsn: str, *, schema: str = "pycharter") -> Iterator[Raw | Refu
     Places name a table and an id: ``postgresql:pycharter.data_contracts id 17``. An entity's Raw has its
     table in ``table`` (business_owners under the later name, owners) and the keys of a seed set's row.
 
-    * What columns and links of a contract say leads; where they are silent its metadata document speaks. The
-      document is kept whole under ``metadata``, also where a row contradicts it. In the first release a
-      schema is a contract too where no row of data_contracts names it: its own store never wrote such rows.
-      In 0.0.67 links count only where there is no document: that release no longer wrote them.
+    * What columns and links of a contract say leads; where they are silent its metadata document speaks,
+      which is kept under ``metadata``. In the first release a schema is a contract too where no row of
+      data_contracts names it: its own store never wrote such rows. In 0.0.67 links count only where there is
+      no document: that release no longer wrote them.
     * What else the rows of a contract and its components say is kept in ``metadata`` under ``old_rows``:
-      times, titles, rules that are not in use. Ids are not: they differ between copies of one database, and
-      would make its contracts differ.
+      times, titles, rules that are not in use, a document's status that is no longer the contract's. Ids are
+      not: they differ between copies of one database, and would make its contracts differ.
     * Left behind: ids and times of links and entities, components that belong to no contract, and what is not
       about contracts (quality measurements, pipelines, concepts, ...).
 
@@ -80,6 +80,10 @@ def _place(schema: str, where: str) -> Place:
 # ---------------------------------------------------------------------------------------------------------
 # Rows -> raw documents
 
+# Where a document contradicts one of these columns, its word for it goes to old_rows: the old software
+# changed the column alone, as in deprecating a contract.
+_LEADING = ("status", "is_data_feed", "created_by", "updated_by")
+
 
 def _contract(found: dict[str, Any], place: Place, schema: str) -> Raw | Refusal:
     """One contract version: what a query below returns, put together."""
@@ -103,12 +107,12 @@ def _contract(found: dict[str, Any], place: Place, schema: str) -> Raw | Refusal
             remedy = f"name the one in use in data_contracts.{key}_id, or remove the others"
             return Refusal(place.source, f"/{key}", f"nothing says which of these is in use: {where}", remedy)
         for each in candidates:
+            content = _known(each["content"]) if key == "ownership" else each["content"]
             beside = _known(each["beside"])
             if each is used[0]:
-                rows[key], parts[key] = each["content"], _place(schema, each["place"])
-                old_rows[key] = beside
+                rows[key], parts[key], old_rows[key] = content, _place(schema, each["place"]), beside
             else:
-                old_rows.setdefault(f"{key}_not_in_use", []).append({"content": each["content"]} | beside)
+                old_rows.setdefault(f"{key}_not_in_use", []).append({"content": content} | beside)
     if isinstance(rows.get("schema"), dict) and (version := old_rows["schema"].pop("version", None)):
         # A schema without a version had its row's, to the old stores too.
         rows["schema"] = {"version": version} | rows["schema"]
@@ -118,32 +122,37 @@ def _contract(found: dict[str, Any], place: Place, schema: str) -> Raw | Refusal
     document = {} if found["document"] is None else found["document"]
     if isinstance(document, dict):
         columns = _known(found["document_columns"])
-        contradicted = {key: value for key, value in columns.items() if document.get(key, value) != value}
+        otherwise = {key: value for key, value in columns.items() if document.get(key, value) != value}
+        otherwise |= {key: value for key, value in old_rows["metadata"].items() if document.get(key) != value}
         document = columns | document
-        record = {key: value for key, value in old_rows["metadata"].items() if document.get(key) != value}
-        old_rows["metadata"] = record | contradicted
+        for key in _LEADING:
+            if key in rows and key in document and not _same_word(rows[key], document[key]):
+                otherwise[key] = document.pop(key)
+        old_rows["metadata"] = otherwise
         if old_rows := {table: row for table, row in old_rows.items() if row}:
             document["old_rows"] = old_rows
-    if document:
+    if document != {}:
         parts["metadata"] = _place(schema, found["document_place"]) if found["document_place"] else place
     return _led_by_rows(rows, document, place, parts)
 
 
 def _led_by_rows(rows: dict[str, Any], document: Any, place: Place, parts: dict[str, Place]) -> Raw:
     """Rows and metadata document as one raw document, in which the rows lead."""
-    both = Raw(rows | {"metadata": document} if document else rows, place, parts)
+    both = Raw(rows if document == {} else rows | {"metadata": document}, place, parts)
     if not isinstance(document, dict) or _normalised(both):
         return both
     # Two words for one thing are refused. So what the document says is read by itself, with the policy of the
     # rows, since access may be told by that; and what the rows say is put over it.
     alone = {key: rows[key] for key in ("name", "version") if key in rows}
     policy = {key: rows[key] for key in ("governance_rules",) if key in rows}
-    derived = _normalised(
-        Raw(alone | {"metadata": document | policy}, place, {"metadata": parts["metadata"]})
-    )
+    derived = _normalised(Raw(alone | {"metadata": document | policy}, place, {"metadata": place}))
     led = Raw((derived or {}) | rows | {"metadata": document}, place)
     # Where that is refused as well it is for another reason, of which `both` tells the exact place.
     return led if derived and _normalised(led) else both
+
+
+def _same_word(column: Any, word: Any) -> bool:
+    return str(column).lower() == str(word).strip().lower()
 
 
 def _normalised(raw: Raw) -> dict[str, Any] | None:
