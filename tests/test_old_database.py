@@ -14,13 +14,13 @@ from pycharter_sql.documents import Raw, normalise
 from pycharter_sql.errors import CatalogueError, DocumentRefused, Refusal
 from pycharter_sql.sources import database, read_database
 
-LAYOUTS = ("first_release", "0.0.10", "0.0.67")
+LAYOUTS = ("original_design", "0.0.10", "0.0.67")
 
 
 @pytest.fixture
 def old(empty_database: str, request: pytest.FixtureRequest) -> str:
-    """URL of a database that holds one of tests/old_databases; the first release's unless told otherwise."""
-    name = getattr(request, "param", "first_release")
+    """URL of a database that holds one of tests/old_databases, the original design's unless told."""
+    name = getattr(request, "param", "original_design")
     execute(empty_database, Path(__file__).with_name("old_databases").joinpath(f"{name}.sql").read_text())
     return empty_database
 
@@ -72,7 +72,7 @@ def refused(dsn: str) -> list[Refusal]:
 # ----------------------------------------------------------------------------------------------- what is read
 
 
-def test_first_release_as_its_own_store_wrote_it(old: str) -> None:
+def test_original_design_as_the_software_of_its_day_wrote_it(old: str) -> None:
     assert contracts(old)["postgresql:pycharter.schemas id 3"] == {
         "name": "Shipment",
         "version": "1.0.0",
@@ -111,7 +111,7 @@ def test_first_release_as_its_own_store_wrote_it(old: str) -> None:
     }
 
 
-def test_first_release_with_a_row_and_links_which_lead(old: str) -> None:
+def test_original_design_with_a_row_and_links_which_lead(old: str) -> None:
     dispatch = {"name": "Dispatch", "team_type": "operations", "is_active": True}
     assert contracts(old)["postgresql:pycharter.data_contracts id 17"] == {
         "name": "Shipment",
@@ -198,7 +198,7 @@ def test_first_release_with_a_row_and_links_which_lead(old: str) -> None:
     }
 
 
-def test_first_release_entities_that_no_contract_names(old: str) -> None:
+def test_original_design_entities_that_no_contract_names(old: str) -> None:
     assert entities(old) == [
         (
             "postgresql:pycharter.systems id 3",
@@ -372,6 +372,24 @@ def test_0_0_67(old: str) -> None:
                 "metadata": {"status": "active"},
                 "data_feed": {"Shipments": {"additional_metadata": {"sla": 1}}},
                 "pulls_from": {"wms": {"app_id": "APP-7"}},
+                "further": {
+                    "environments": ["prod"],
+                    "storage_locations": [{"name": "lake", "usage_type": "archive"}],
+                    "compliance_frameworks": [
+                        {"name": "GDPR", "compliance_status": "compliant", "notes": None}
+                    ],
+                    "api_endpoints": [
+                        {
+                            "path": "/v1/shipment",
+                            "method": "GET",
+                            "rate_limit": "120/min",
+                            "cache_ttl": 3600,
+                            "documentation_url": None,
+                            "is_active": True,
+                            "additional_metadata": None,
+                        }
+                    ],
+                },
             },
         },
     }
@@ -528,7 +546,7 @@ def test_a_reader_that_stops_early_leaves_no_connection(old: str) -> None:
 
 
 def test_a_schema_that_is_not_there(old: str) -> None:
-    with pytest.raises(CatalogueError, match='no table in schema "elsewhere"') as refusal:
+    with pytest.raises(CatalogueError, match='schema "elsewhere" holds no table') as refusal:
         list(read_database(old, schema="elsewhere"))
     assert "0.0.10" in refusal.value.remedy
 
@@ -537,6 +555,13 @@ def test_a_layout_that_is_not_known(empty_database: str) -> None:
     execute(empty_database, "CREATE SCHEMA pycharter CREATE TABLE metadata (id integer, metadata_data json)")
     with pytest.raises(CatalogueError, match='schema "pycharter" holds no layout'):
         list(read_database(empty_database))
+
+
+@layout
+def test_a_layout_in_between_is_not_read_in_part(old: str) -> None:
+    execute(old, "CREATE TABLE pycharter.metadata_record_glossary (metadata_record_id text, term text)")
+    with pytest.raises(CatalogueError, match="what is in metadata_record_glossary would be lost"):
+        list(read_database(old))
 
 
 def test_the_new_catalogue(conn: psycopg.Connection[Any]) -> None:

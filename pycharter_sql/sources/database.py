@@ -1,6 +1,6 @@
 """An old PyCharter database -> raw documents, read in place.
 
-Three layouts are known: those of the first release, of 0.0.10 and of 0.0.67. Each has one query that makes a
+Three layouts are known: that of the original design, of 0.0.10 and of 0.0.67. Each has one query that makes a
 JSON object of every contract version, and one for the entities that no contract names. JSON passes through
 them as text (json, never jsonb): what jsonb cannot hold is refused here, with its place, and not by a query
 that fails as a whole.
@@ -37,16 +37,17 @@ def read_database(dsn: str, *, schema: str = "pycharter") -> Iterator[Raw | Refu
     table in ``table`` (business_owners under the later name, owners) and the keys of a seed set's row.
 
     * What columns and links of a contract say leads; where they are silent its metadata document speaks,
-      which is kept under ``metadata``. In the first release a schema is a contract too where no row of
-      data_contracts names it: its own store never wrote such rows. In 0.0.67 links count only where there is
-      no document: that release no longer wrote them.
+      which is kept under ``metadata``. In the original design a schema is a contract too where no row of
+      data_contracts names it: the software of its day never wrote such rows. In 0.0.67 links count only where
+      there is no document: that release no longer wrote them.
     * What else the rows of a contract and its components say is kept in ``metadata`` under ``old_rows``:
       times, titles, rules that are not in use, a document's status that is no longer the contract's. Ids are
       not: they differ between copies of one database, and would make its contracts differ.
     * Left behind: ids and times of links and entities, components that belong to no contract, and what is not
-      about contracts (quality measurements, pipelines, concepts, ...).
+      about contracts (quality measurements, pipelines, storage locations, concepts, ...).
 
-    Raises CatalogueError where the database cannot be read, or the schema holds none of the three layouts.
+    Raises CatalogueError where the database cannot be read or the schema holds none of the layouts. Nor is
+    a layout in between read in part: tables that hang on contracts and are not known are an error.
     """
     with migrations.connect(dsn) as connection, _explained(connection, schema):
         connection.read_only = True
@@ -198,7 +199,8 @@ def _known(row: dict[str, Any] | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """``column``, a table's with its type, tells the layout from the others.
+    """``column``, a table's with its type, tells the layout from the others; ``tables`` are all that hang on
+    its contracts or on their metadata.
 
     ``contracts`` returns the place of a contract version and a JSON object: ``row``, ``relations`` and
     ``team_access`` in the words of the contract document, an entity's attributes without a place there in
@@ -209,6 +211,7 @@ class _Layout:
 
     release: str
     column: tuple[str, str, str]
+    tables: frozenset[str]
     contracts: LiteralString
     entities: LiteralString
 
@@ -226,22 +229,28 @@ def _layout(connection: psycopg.Connection[Any], schema: str) -> _Layout:
             [schema],
         )
     )
+    known = ", ".join(layout.release for layout in _LAYOUTS)
+    remedy = (
+        f"Name the schema of the old tables. Layouts that are read: {known}. A database of an older release "
+        "is first upgraded by one of these, with its `pycharter db upgrade`."
+    )
+    hanging = {table for table, column, _ in columns if column in ("data_contract_id", "metadata_record_id")}
     for layout in _LAYOUTS:
         if layout.column in columns:
+            if unknown := ", ".join(sorted(hanging - layout.tables)):
+                raise CatalogueError(
+                    f'schema "{schema}" is near to the layout of {layout.release}, but what is in {unknown} '
+                    "would be lost",
+                    remedy=f"{remedy} Tables that are not PyCharter's go to another schema.",
+                )
             return layout
     if ("metadata_record", "metadata_data", "jsonb") in columns:
         raise CatalogueError(
             f'schema "{schema}" holds the new catalogue, not an old PyCharter database',
             remedy="Name the schema of the old one; the new one is exported by: pycharter-sql export",
         )
-    releases = ", ".join(layout.release for layout in _LAYOUTS)
-    raise CatalogueError(
-        f'schema "{schema}" holds no layout of PyCharter that is known here'
-        if columns
-        else f'there is no table in schema "{schema}"',
-        remedy=f"Name the schema of the old tables. Layouts that are read: {releases}. A database of another "
-        "release is first upgraded by a release of these, with its `pycharter db upgrade`.",
-    )
+    found = "no layout of PyCharter that is known here" if columns else "no table"
+    raise CatalogueError(f'schema "{schema}" holds {found}', remedy=remedy)
 
 
 @contextmanager
@@ -268,9 +277,19 @@ def _explained(connection: psycopg.Connection[Any], schema: str) -> Iterator[Non
         ) from error
 
 
-_FIRST_RELEASE = _Layout(
-    "the first release",
+_ORIGINAL_DESIGN = _Layout(
+    "the original design",
     ("metadata_record", "metadata_data", "json"),
+    frozenset(
+        {
+            "data_contract_system_pulls",
+            "data_contract_system_pushes",
+            "data_contract_system_sources",
+            "data_contract_business_owners",
+            "data_contract_team_access",
+            "data_feed_dependencies",
+        }
+    ),
     """
     WITH policies AS (
         SELECT schema_id, json_agg(json_build_object(
@@ -436,9 +455,38 @@ _FIRST_RELEASE = _Layout(
     """,
 )
 
+_CONTRACT_TABLES = frozenset(
+    {
+        "data_contracts",
+        "metadata_records",
+        "coercion_rules",
+        "validation_rules",
+        "quality_metrics",
+        "quality_violations",
+    }
+)
+_LINKS = frozenset(
+    {
+        "metadata_record_system_pulls",
+        "metadata_record_system_pushes",
+        "metadata_record_system_sources",
+        "metadata_record_domains",
+    }
+)
+
 _0_0_10 = _Layout(
     "0.0.10",
     ("schemas", "data_contract_id", "uuid"),
+    _CONTRACT_TABLES
+    | _LINKS
+    | {
+        "schemas",
+        "metadata_record_business_owners",
+        "metadata_record_bu_sme",
+        "metadata_record_it_application_owners",
+        "metadata_record_it_sme",
+        "metadata_record_support_lead",
+    },
     """
     SELECT 'data_contracts id ' || c.id, json_build_object(
         'row', json_build_object(
@@ -566,6 +614,20 @@ _0_0_10 = _Layout(
 _0_0_67 = _Layout(
     "0.0.67",
     ("metadata_records", "payload", "json"),
+    _CONTRACT_TABLES
+    | _LINKS
+    | {
+        "json_schemas",
+        "field_bindings",
+        "metadata_record_ownership",
+        "metadata_record_data_feeds",
+        "metadata_record_environments",
+        "metadata_record_storage_locations",
+        "metadata_record_compliance_frameworks",
+        "api_endpoints",
+        "data_contract_tags",
+        "pipeline_configs",
+    },
     """
     SELECT 'data_contracts id ' || c.id, json_build_object(
         'row', json_build_object(
@@ -667,7 +729,39 @@ _0_0_67 = _Layout(
                 'created_at', m.created_at, 'updated_at', m.updated_at),
             'field_bindings', json_build_object(
                 'name', b.name, 'version', b.version, 'description', b.description,
-                'created_at', b.created_at, 'updated_at', b.updated_at)
+                'created_at', b.created_at, 'updated_at', b.updated_at),
+            'further', json_build_object(
+                'environments', (
+                    SELECT json_agg(e.name ORDER BY e.name)
+                    FROM {old}.metadata_record_environments AS l
+                    JOIN {old}.environments AS e ON e.id = l.environment_id
+                    WHERE l.metadata_record_id = m.id
+                ),
+                'storage_locations', (
+                    SELECT json_agg(
+                        json_build_object('name', y.name, 'usage_type', l.usage_type) ORDER BY y.name, y.id)
+                    FROM {old}.metadata_record_storage_locations AS l
+                    JOIN {old}.storage_locations AS y ON y.id = l.storage_location_id
+                    WHERE l.metadata_record_id = m.id
+                ),
+                'compliance_frameworks', (
+                    SELECT json_agg(json_build_object(
+                        'name', f.name, 'compliance_status', l.compliance_status, 'notes', l.notes)
+                        ORDER BY f.name)
+                    FROM {old}.metadata_record_compliance_frameworks AS l
+                    JOIN {old}.compliance_frameworks AS f ON f.id = l.compliance_framework_id
+                    WHERE l.metadata_record_id = m.id
+                ),
+                'api_endpoints', (
+                    SELECT json_agg(json_build_object(
+                        'path', e.path, 'method', e.method, 'rate_limit', e.rate_limit,
+                        'cache_ttl', e.cache_ttl, 'documentation_url', e.documentation_url,
+                        'is_active', e.is_active, 'additional_metadata', e.additional_metadata)
+                        ORDER BY e.path, e.method)
+                    FROM {old}.api_endpoints AS e
+                    WHERE e.metadata_record_id = m.id
+                )
+            )
         )
     )::text
     FROM {old}.data_contracts AS c
@@ -718,4 +812,4 @@ _0_0_67 = _Layout(
     """,
 )
 
-_LAYOUTS = (_FIRST_RELEASE, _0_0_67, _0_0_10)
+_LAYOUTS = (_ORIGINAL_DESIGN, _0_0_67, _0_0_10)

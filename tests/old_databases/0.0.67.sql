@@ -58,6 +58,22 @@ CREATE TABLE environments (
 CREATE TABLE compliance_frameworks (
     id uuid PRIMARY KEY, name varchar(100) NOT NULL, code varchar(50), description text,
     framework_type varchar(50), is_active boolean NOT NULL, additional_metadata json);
+CREATE TABLE storage_locations (
+    id uuid PRIMARY KEY, name varchar(255) NOT NULL, location_type varchar(50), connection_string text);
+CREATE TABLE api_endpoints (
+    id uuid PRIMARY KEY, path varchar(500) NOT NULL, method varchar(10) NOT NULL,
+    metadata_record_id uuid NOT NULL REFERENCES metadata_records, rate_limit varchar(50), cache_ttl integer,
+    documentation_url text, is_active boolean NOT NULL, additional_metadata json);
+CREATE TABLE metadata_record_environments (
+    id uuid PRIMARY KEY, metadata_record_id uuid NOT NULL REFERENCES metadata_records,
+    environment_id uuid NOT NULL REFERENCES environments);
+CREATE TABLE metadata_record_storage_locations (
+    id uuid PRIMARY KEY, metadata_record_id uuid NOT NULL REFERENCES metadata_records,
+    storage_location_id uuid NOT NULL REFERENCES storage_locations, usage_type varchar(50));
+CREATE TABLE metadata_record_compliance_frameworks (
+    id uuid PRIMARY KEY, metadata_record_id uuid NOT NULL REFERENCES metadata_records,
+    compliance_framework_id uuid NOT NULL REFERENCES compliance_frameworks, compliance_status varchar(50),
+    notes text);
 CREATE TABLE metadata_record_system_pulls (
     id uuid PRIMARY KEY, metadata_record_id uuid NOT NULL REFERENCES metadata_records,
     system_id uuid NOT NULL REFERENCES systems, created_at timestamptz DEFAULT now());
@@ -127,3 +143,16 @@ INSERT INTO metadata_record_data_feeds VALUES (
 INSERT INTO metadata_record_ownership VALUES (
     gen_random_uuid(), '00000000-0000-4000-8000-000000000042', 'mara', 'business_owner'),
     (gen_random_uuid(), '00000000-0000-4000-8000-000000000042', 'mara', 'Data_Steward');
+INSERT INTO metadata_record_environments VALUES (
+    gen_random_uuid(), '00000000-0000-4000-8000-000000000042', '00000000-0000-4000-8000-000000000072');
+INSERT INTO storage_locations VALUES (
+    '00000000-0000-4000-8000-000000000074', 'lake', 'bucket', 'secret, and nothing that a contract says');
+INSERT INTO metadata_record_storage_locations VALUES (
+    gen_random_uuid(), '00000000-0000-4000-8000-000000000042', '00000000-0000-4000-8000-000000000074',
+    'archive');
+INSERT INTO metadata_record_compliance_frameworks VALUES (
+    gen_random_uuid(), '00000000-0000-4000-8000-000000000042', '00000000-0000-4000-8000-000000000073',
+    'compliant', NULL);
+INSERT INTO api_endpoints VALUES (
+    gen_random_uuid(), '/v1/shipment', 'GET', '00000000-0000-4000-8000-000000000042', '120/min', 3600, NULL,
+    true, NULL);

@@ -1,4 +1,4 @@
--- What matters of an old database in the layout of the first release.
+-- What matters of an old database in the layout of the original design.
 CREATE SCHEMA pycharter;
 SET search_path TO pycharter;
 
@@ -74,7 +74,7 @@ CREATE TABLE data_feed_dependencies (
     dependency_feed_id integer NOT NULL REFERENCES data_feeds ON DELETE CASCADE, dependency_type varchar(50),
     created_at timestamptz DEFAULT now(), UNIQUE (data_contract_id, dependency_feed_id));
 
--- Shipment 1.0.0 as the release's own store wrote it: no row of data_contracts, everything in the document.
+-- Shipment 1.0.0 as the software of its day wrote it: no row of data_contracts, everything in the document.
 INSERT INTO schemas VALUES (3, 'Shipment', '1.0.0',
     '{"type": "object", "properties": {"weight": {"type": ["number", "null"], "default": null}}}',
     '2024-02-01 09:00:00+01');
