@@ -451,6 +451,17 @@ def test_the_policy_of_the_rows_tells_access_also_where_a_document_is_contradict
     assert document["governance_rules"] == {"access_control": {"write": ["Audit"]}}
 
 
+@of_0_0_67
+def test_the_namespace_is_the_row_s(old: str) -> None:
+    execute(
+        old,
+        """UPDATE pycharter.metadata_records SET payload = '{"namespace": "freight"}' WHERE payload IS NOT NULL""",
+    )
+    _, document = contracts(old).values()
+    assert document["metadata"]["namespace"] == "logistics"
+    assert document["metadata"]["old_rows"]["metadata"]["namespace"] == "freight"
+
+
 # ------------------------------------------------------------------------------------------- where it is read
 
 

@@ -83,7 +83,7 @@ def _place(schema: str, where: str) -> Place:
 
 # Where a document contradicts one of these columns, its word for it goes to old_rows: the old software
 # changed the column alone, as in deprecating a contract.
-_LEADING = ("status", "is_data_feed", "created_by", "updated_by")
+_LEADING = ("namespace", "status", "is_data_feed", "created_by", "updated_by")
 
 
 def _contract(found: dict[str, Any], place: Place, schema: str) -> Raw | Refusal:
@@ -632,6 +632,7 @@ _0_0_67 = _Layout(
     SELECT 'data_contracts id ' || c.id, json_build_object(
         'row', json_build_object(
             'name', c.name,
+            'namespace', c.namespace,
             'version', c.version,
             'status', lower(trim(c.status)),
             'description', c.description,
@@ -702,7 +703,7 @@ _0_0_67 = _Layout(
         'document', m.payload,
         'document_place', 'metadata_records id ' || m.id,
         'document_columns', json_build_object(
-            'namespace', c.namespace, 'type', m.type, 'description', m.description,
+            'type', m.type, 'description', m.description,
             'governance_rules', m.governance_rules, 'data_quality', c.data_quality,
             'sla_default_element', c.sla_default_element, 'sla_properties', c.sla_properties,
             'field_bindings', b.mapping_data,
