@@ -455,7 +455,10 @@ def test_the_policy_of_the_rows_tells_access_also_where_a_document_is_contradict
 def test_the_namespace_is_the_row_s(old: str) -> None:
     execute(
         old,
-        """UPDATE pycharter.metadata_records SET payload = '{"namespace": "freight"}' WHERE payload IS NOT NULL""",
+        """
+        UPDATE pycharter.metadata_records SET payload = '{"namespace": "freight"}'
+        WHERE payload IS NOT NULL
+        """,
     )
     _, document = contracts(old).values()
     assert document["metadata"]["namespace"] == "logistics"

@@ -77,7 +77,8 @@ class Raw:
     ``content`` is any JSON value. ``parts`` is filled where component files were put together into one
     mapping ({"metadata": ..., "schema": ...}): it says where each of these keys stands. ``storable`` says
     that the content comes from JSON text without NUL characters, so that only its depth needs looking at.
-    ``table`` names the table of a seed set or of an old database that the content is a row of.
+    ``table`` names the table of a seed set or of an old database that the content is a row of ("contracts",
+    "schemas", "metadata", "coercion_rules", "validation_rules", "owners", "systems", ...).
     """
 
     content: Any
