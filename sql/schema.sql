@@ -156,11 +156,213 @@ END;
 
 COMMENT ON FUNCTION pycharter.check_document(document jsonb) IS 'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values that tables check (status, permission, lengths) are left to them.';
 
+CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    SELECT array_agg(d.was ORDER BY place),
+        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
+    INTO stored, changes
+    FROM (
+        SELECT place, document, (
+            SELECT c.document FROM contract_documents AS c
+            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+        OFFSET 0 -- so that each stored document is made once
+    ) AS d;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
+        ORDER BY r.place, r.pointer), '[]')
+    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) IS 'Of each document, in the same order, what is stored of its contract version (null where there is none), and an array of the keys in which the two differ; and the refusals, each with the place of its document.';
+
+CREATE FUNCTION pycharter.refuse_contradiction(kind text, name text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the documents contradict one another on the % "%"', kind, name
+        USING HINT = 'Describe it once, or the same everywhere.';
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_contradiction(kind text, name text) IS 'Says that an entity is described in two ways at once.';
+
+CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RETURNS TABLE(kind text, name text, attributes jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH RECURSIVE domain_item AS (
+          SELECT (d.document -> 'domain'::text) AS item
+            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
+           WHERE (('domain'::text = ANY (mentioned_entities.kinds)) AND (jsonb_typeof((d.document -> 'domain'::text)) = ANY (ARRAY['string'::text, 'object'::text])))
+         UNION
+          SELECT item.item
+            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d,
+             LATERAL pycharter.list_items((d.document -> 'domains'::text)) item(item)
+           WHERE ('domain'::text = ANY (mentioned_entities.kinds))
+         UNION
+          SELECT (domain_item.item -> 'parent_domain'::text)
+            FROM domain_item
+           WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
+         ), mention AS (
+          SELECT DISTINCT m_1.kind,
+             m_1.item
+            FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
+              CROSS JOIN LATERAL ( SELECT 'system'::text AS kind,
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'pulls_from'::text)) item(item)
+                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'system'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'pushes_to'::text)) item(item)
+                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'system'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'system_sources'::text)) item(item)
+                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'business owner'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'business_owners'::text)) item(item)
+                   WHERE ('business owner'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'team'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document #> '{team_access,read}'::text[])) item(item)
+                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'team'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document #> '{team_access,write}'::text[])) item(item)
+                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'data feed'::text,
+                     item.item
+                    FROM pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
+                   WHERE ('data feed'::text = ANY (mentioned_entities.kinds))
+                 UNION ALL
+                  SELECT 'data feed'::text,
+                     (d.document -> 'data_feed'::text)
+                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
+                 UNION ALL
+                  SELECT list.kind,
+                     item.item
+                    FROM ( VALUES ('system'::text,'systems'::text), ('business owner'::text,'business_owners'::text), ('team'::text,'teams'::text), ('data feed'::text,'data_feeds'::text)) list(kind, key),
+                     LATERAL pycharter.list_items((d.document -> list.key)) item(item)
+                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m_1)
+         UNION ALL
+          SELECT 'domain'::text,
+                 CASE
+                     WHEN (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = 'object'::text) THEN (domain_item.item || jsonb_build_object('parent_domain', pycharter.item_name((domain_item.item -> 'parent_domain'::text))))
+                     ELSE domain_item.item
+                 END AS item
+            FROM domain_item
+         )
+  SELECT m.kind,
+     pycharter.item_name(m.item) AS item_name,
+         CASE
+             WHEN (count(DISTINCT attribute.key) < count(DISTINCT ROW(attribute.key, attribute.value)) FILTER (WHERE (attribute.key IS NOT NULL))) THEN pycharter.refuse_contradiction(m.kind, pycharter.item_name(m.item))
+             ELSE COALESCE(jsonb_object_agg(attribute.key, attribute.value) FILTER (WHERE (attribute.key IS NOT NULL)), '{}'::jsonb)
+         END AS "coalesce"
+    FROM (mention m
+      LEFT JOIN LATERAL jsonb_each(
+         CASE jsonb_typeof(m.item)
+             WHEN 'object'::text THEN m.item
+             ELSE NULL::jsonb
+         END) attribute(key, value) ON (((attribute.key <> ALL (ARRAY['name'::text, 'role'::text, 'dependency_type'::text])) AND (attribute.value <> ALL (ARRAY['null'::jsonb, '""'::jsonb])))))
+   GROUP BY m.kind, (pycharter.item_name(m.item));
+END;
+
+COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
+
 CREATE FUNCTION pycharter.uuid_v7() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
     RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
 
 COMMENT ON FUNCTION pycharter.uuid_v7() IS 'A new time-ordered identifier: UUID version 7 (RFC 9562), milliseconds first, then random. Ordered keys keep index inserts local; random ones let catalogues merge. Core has uuidv7() only from 18 on.';
+
+CREATE TABLE pycharter.business_owners (
+    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text,
+    contact_email text,
+    department text,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT business_owners_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
+
+'::text)) AND (length(name) <= 255)))
+);
+
+COMMENT ON TABLE pycharter.business_owners IS 'Business owners or stakeholders responsible for data feeds.';
+
+COMMENT ON COLUMN pycharter.business_owners.id IS 'Key, time-ordered.';
+
+COMMENT ON COLUMN pycharter.business_owners.name IS 'Unique name, e.g. IOC: up to 255 characters, trimmed.';
+
+COMMENT ON COLUMN pycharter.business_owners.description IS 'What the owner is responsible for.';
+
+COMMENT ON COLUMN pycharter.business_owners.contact_email IS 'Where to write to the owner.';
+
+COMMENT ON COLUMN pycharter.business_owners.department IS 'Department the owner belongs to.';
+
+COMMENT ON COLUMN pycharter.business_owners.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+
+COMMENT ON COLUMN pycharter.business_owners.created_at IS 'When the row was made: the start of its transaction.';
+
+COMMENT ON COLUMN pycharter.business_owners.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
+
+COMMENT ON COLUMN pycharter.business_owners.created_by IS 'Who made the row: the database user, unless the writer names another.';
+
+COMMENT ON COLUMN pycharter.business_owners.updated_by IS 'The database user who last changed the row.';
+
+CREATE TABLE pycharter.data_feeds (
+    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    title text,
+    description text,
+    feed_type text,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
+
+'::text)) AND (length(name) <= 255)))
+);
+
+COMMENT ON TABLE pycharter.data_feeds IS 'Data feeds (datasets) that are served; each may have many versions, its data contracts.';
+
+COMMENT ON COLUMN pycharter.data_feeds.id IS 'Key, time-ordered.';
+
+COMMENT ON COLUMN pycharter.data_feeds.name IS 'Unique name, e.g. Aircraft: up to 255 characters, trimmed.';
+
+COMMENT ON COLUMN pycharter.data_feeds.title IS 'Name to show to people.';
+
+COMMENT ON COLUMN pycharter.data_feeds.description IS 'What the feed holds.';
+
+COMMENT ON COLUMN pycharter.data_feeds.feed_type IS 'Kind of feed, e.g. Operational, Analytical, Reference.';
+
+COMMENT ON COLUMN pycharter.data_feeds.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+
+COMMENT ON COLUMN pycharter.data_feeds.created_at IS 'When the row was made: the start of its transaction.';
+
+COMMENT ON COLUMN pycharter.data_feeds.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
+
+COMMENT ON COLUMN pycharter.data_feeds.created_by IS 'Who made the row: the database user, unless the writer names another.';
+
+COMMENT ON COLUMN pycharter.data_feeds.updated_by IS 'The database user who last changed the row.';
 
 CREATE TABLE pycharter.domains (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -196,6 +398,124 @@ COMMENT ON COLUMN pycharter.domains.updated_at IS 'When the row last changed: th
 COMMENT ON COLUMN pycharter.domains.created_by IS 'Who made the row: the database user, unless the writer names another.';
 
 COMMENT ON COLUMN pycharter.domains.updated_by IS 'The database user who last changed the row.';
+
+CREATE TABLE pycharter.systems (
+    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text,
+    system_type text,
+    connection_info jsonb,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT systems_connection_info_check CHECK ((jsonb_typeof(connection_info) = ANY (ARRAY['object'::text, 'string'::text]))),
+    CONSTRAINT systems_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
+
+'::text)) AND (length(name) <= 255)))
+);
+
+COMMENT ON TABLE pycharter.systems IS 'External systems that data feeds pull from, push to, or use as sources.';
+
+COMMENT ON COLUMN pycharter.systems.id IS 'Key, time-ordered.';
+
+COMMENT ON COLUMN pycharter.systems.name IS 'Unique name, e.g. NetlineOpsReplica: up to 255 characters, trimmed.';
+
+COMMENT ON COLUMN pycharter.systems.description IS 'What the system is for.';
+
+COMMENT ON COLUMN pycharter.systems.system_type IS 'Kind of system, e.g. database, api, data_warehouse.';
+
+COMMENT ON COLUMN pycharter.systems.connection_info IS 'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that holds it instead.';
+
+COMMENT ON COLUMN pycharter.systems.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+
+COMMENT ON COLUMN pycharter.systems.created_at IS 'When the row was made: the start of its transaction.';
+
+COMMENT ON COLUMN pycharter.systems.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
+
+COMMENT ON COLUMN pycharter.systems.created_by IS 'Who made the row: the database user, unless the writer names another.';
+
+COMMENT ON COLUMN pycharter.systems.updated_by IS 'The database user who last changed the row.';
+
+CREATE TABLE pycharter.teams (
+    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text,
+    team_type text,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT teams_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
+
+'::text)) AND (length(name) <= 255)))
+);
+
+COMMENT ON TABLE pycharter.teams IS 'Teams that have read or write access to data contracts.';
+
+COMMENT ON COLUMN pycharter.teams.id IS 'Key, time-ordered.';
+
+COMMENT ON COLUMN pycharter.teams.name IS 'Unique name, e.g. operations-team: up to 255 characters, trimmed.';
+
+COMMENT ON COLUMN pycharter.teams.description IS 'What the team does.';
+
+COMMENT ON COLUMN pycharter.teams.team_type IS 'Kind of team, e.g. engineering, operations, data.';
+
+COMMENT ON COLUMN pycharter.teams.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
+
+COMMENT ON COLUMN pycharter.teams.created_at IS 'When the row was made: the start of its transaction.';
+
+COMMENT ON COLUMN pycharter.teams.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
+
+COMMENT ON COLUMN pycharter.teams.created_by IS 'Who made the row: the database user, unless the writer names another.';
+
+COMMENT ON COLUMN pycharter.teams.updated_by IS 'The database user who last changed the row.';
+
+CREATE FUNCTION pycharter.compare_entities(documents jsonb[]) RETURNS TABLE(table_name text, name text, outcome text, changes jsonb, served boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (replace(m.kind, ' '::text, '_'::text) || 's'::text),
+     m.name,
+         CASE
+             WHEN (m.stored IS NULL) THEN 'inserted'::text
+             WHEN (c.changes <> '{}'::jsonb) THEN 'updated'::text
+             ELSE 'unchanged'::text
+         END AS "case",
+     c.changes,
+     ((m.kind = 'data feed'::text) AND (m.name = ANY (ARRAY( SELECT pycharter.item_name(COALESCE((d.d -> 'data_feed'::text), (d.d -> 'name'::text))) AS item_name
+            FROM unnest(compare_entities.documents) d(d)
+           WHERE (d.d ? 'name'::text)))))
+    FROM (( SELECT e.kind,
+             e.name,
+             e.attributes,
+                 CASE e.kind
+                     WHEN 'system'::text THEN ( SELECT to_jsonb(t.*) AS to_jsonb
+                        FROM pycharter.systems t
+                       WHERE (t.name = e.name))
+                     WHEN 'data feed'::text THEN ( SELECT to_jsonb(t.*) AS to_jsonb
+                        FROM pycharter.data_feeds t
+                       WHERE (t.name = e.name))
+                     WHEN 'business owner'::text THEN ( SELECT to_jsonb(t.*) AS to_jsonb
+                        FROM pycharter.business_owners t
+                       WHERE (t.name = e.name))
+                     WHEN 'team'::text THEN ( SELECT to_jsonb(t.*) AS to_jsonb
+                        FROM pycharter.teams t
+                       WHERE (t.name = e.name))
+                     WHEN 'domain'::text THEN ( SELECT (to_jsonb(t.*) || jsonb_build_object('parent_domain', p.name))
+                        FROM (pycharter.domains t
+                          LEFT JOIN pycharter.domains p ON ((p.id = t.parent_domain_id)))
+                       WHERE (t.name = e.name))
+                     ELSE NULL::jsonb
+                 END AS stored
+            FROM pycharter.mentioned_entities(compare_entities.documents, '{system,"data feed","business owner",team,domain}'::text[]) e(kind, name, attributes)) m
+      CROSS JOIN LATERAL ( SELECT COALESCE(jsonb_object_agg(a.key, jsonb_build_object('old', (m.stored -> a.key), 'new', a.value)), '{}'::jsonb) AS changes
+            FROM jsonb_each(m.attributes) a(key, value)
+           WHERE (a.value IS DISTINCT FROM (m.stored -> a.key))) c);
+END;
+
+COMMENT ON FUNCTION pycharter.compare_entities(documents jsonb[]) IS 'What a load of the documents would do to each entity that they name: inserted, updated or unchanged, and per attribute the old and the new value. served: one of the documents is of the contract that serves the data feed.';
 
 CREATE FUNCTION pycharter.domain_item(domain_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -251,44 +571,6 @@ CREATE FUNCTION pycharter.version_sort_key(version text) RETURNS text
     RETURN CASE WHEN ((version COLLATE "C") !~ '^[vV]?[0-9]'::text) THEN '0'::text ELSE (('1'::text || (SELECT COALESCE(string_agg((lpad((length(numbers.digits))::text, 3, '0'::text) || numbers.digits), ''::text ORDER BY numbers.place), ''::text) AS "coalesce" FROM (SELECT ltrim(parts.part, '0'::text) AS digits, parts.place FROM string_to_table(regexp_replace("substring"((version_sort_key.version COLLATE "C"), '^[vV]?([0-9]+(?:\.[0-9]+)*)'::text), '(^0+|\.0+)+$'::text, ''::text), '.'::text) WITH ORDINALITY parts(part, place)) numbers)) || (SELECT CASE WHEN (suffix.suffix = ''::text) THEN '.'::text ELSE ('-'::text || (SELECT COALESCE(string_agg((CASE WHEN (parts.part ~ '^[0-9]+$'::text) THEN (('0'::text || lpad((length(ltrim(parts.part, '0'::text)))::text, 3, '0'::text)) || ltrim(parts.part, '0'::text)) ELSE ('1'::text || parts.part) END || ','::text), ''::text ORDER BY parts.place), ''::text) AS "coalesce" FROM string_to_table(regexp_replace(suffix.suffix, '^-'::text, ''::text), '.'::text) WITH ORDINALITY parts(part, place))) END AS "case" FROM split_part(regexp_replace((version_sort_key.version COLLATE "C"), '^[vV]?[0-9]+(\.[0-9]+)*'::text, ''::text), '+'::text, 1) suffix(suffix))) END;
 
 COMMENT ON FUNCTION pycharter.version_sort_key(version text) IS 'Text that sorts, under COLLATE "C", as the version does by SemVer 2.0.0 precedence: build metadata ignored, a leading v optional, missing parts 0, numbers of any length. What does not start with a number sorts below all that does. Equal keys are ordered by the version text.';
-
-CREATE TABLE pycharter.business_owners (
-    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    description text,
-    contact_email text,
-    department text,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by text DEFAULT SESSION_USER NOT NULL,
-    updated_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT business_owners_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
-
-'::text)) AND (length(name) <= 255)))
-);
-
-COMMENT ON TABLE pycharter.business_owners IS 'Business owners or stakeholders responsible for data feeds.';
-
-COMMENT ON COLUMN pycharter.business_owners.id IS 'Key, time-ordered.';
-
-COMMENT ON COLUMN pycharter.business_owners.name IS 'Unique name, e.g. IOC: up to 255 characters, trimmed.';
-
-COMMENT ON COLUMN pycharter.business_owners.description IS 'What the owner is responsible for.';
-
-COMMENT ON COLUMN pycharter.business_owners.contact_email IS 'Where to write to the owner.';
-
-COMMENT ON COLUMN pycharter.business_owners.department IS 'Department the owner belongs to.';
-
-COMMENT ON COLUMN pycharter.business_owners.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
-
-COMMENT ON COLUMN pycharter.business_owners.created_at IS 'When the row was made: the start of its transaction.';
-
-COMMENT ON COLUMN pycharter.business_owners.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
-
-COMMENT ON COLUMN pycharter.business_owners.created_by IS 'Who made the row: the database user, unless the writer names another.';
-
-COMMENT ON COLUMN pycharter.business_owners.updated_by IS 'The database user who last changed the row.';
 
 CREATE TABLE pycharter.coercion_rules (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -519,44 +801,6 @@ COMMENT ON COLUMN pycharter.data_feed_dependencies.created_by IS 'The database u
 
 COMMENT ON COLUMN pycharter.data_feed_dependencies.updated_by IS 'The database user who last changed the row.';
 
-CREATE TABLE pycharter.data_feeds (
-    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    title text,
-    description text,
-    feed_type text,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by text DEFAULT SESSION_USER NOT NULL,
-    updated_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
-
-'::text)) AND (length(name) <= 255)))
-);
-
-COMMENT ON TABLE pycharter.data_feeds IS 'Data feeds (datasets) that are served; each may have many versions, its data contracts.';
-
-COMMENT ON COLUMN pycharter.data_feeds.id IS 'Key, time-ordered.';
-
-COMMENT ON COLUMN pycharter.data_feeds.name IS 'Unique name, e.g. Aircraft: up to 255 characters, trimmed.';
-
-COMMENT ON COLUMN pycharter.data_feeds.title IS 'Name to show to people.';
-
-COMMENT ON COLUMN pycharter.data_feeds.description IS 'What the feed holds.';
-
-COMMENT ON COLUMN pycharter.data_feeds.feed_type IS 'Kind of feed, e.g. Operational, Analytical, Reference.';
-
-COMMENT ON COLUMN pycharter.data_feeds.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
-
-COMMENT ON COLUMN pycharter.data_feeds.created_at IS 'When the row was made: the start of its transaction.';
-
-COMMENT ON COLUMN pycharter.data_feeds.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
-
-COMMENT ON COLUMN pycharter.data_feeds.created_by IS 'Who made the row: the database user, unless the writer names another.';
-
-COMMENT ON COLUMN pycharter.data_feeds.updated_by IS 'The database user who last changed the row.';
-
 CREATE TABLE pycharter.governance_rules (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -683,80 +927,6 @@ COMMENT ON COLUMN pycharter.schemas.updated_at IS 'When the row last changed: th
 COMMENT ON COLUMN pycharter.schemas.created_by IS 'The database user who made the row.';
 
 COMMENT ON COLUMN pycharter.schemas.updated_by IS 'The database user who last changed the row.';
-
-CREATE TABLE pycharter.systems (
-    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    description text,
-    system_type text,
-    connection_info jsonb,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by text DEFAULT SESSION_USER NOT NULL,
-    updated_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT systems_connection_info_check CHECK ((jsonb_typeof(connection_info) = ANY (ARRAY['object'::text, 'string'::text]))),
-    CONSTRAINT systems_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
-
-'::text)) AND (length(name) <= 255)))
-);
-
-COMMENT ON TABLE pycharter.systems IS 'External systems that data feeds pull from, push to, or use as sources.';
-
-COMMENT ON COLUMN pycharter.systems.id IS 'Key, time-ordered.';
-
-COMMENT ON COLUMN pycharter.systems.name IS 'Unique name, e.g. NetlineOpsReplica: up to 255 characters, trimmed.';
-
-COMMENT ON COLUMN pycharter.systems.description IS 'What the system is for.';
-
-COMMENT ON COLUMN pycharter.systems.system_type IS 'Kind of system, e.g. database, api, data_warehouse.';
-
-COMMENT ON COLUMN pycharter.systems.connection_info IS 'How to reach the system: a JSON object, or a string such as a URL. Never a credential: name the secret that holds it instead.';
-
-COMMENT ON COLUMN pycharter.systems.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
-
-COMMENT ON COLUMN pycharter.systems.created_at IS 'When the row was made: the start of its transaction.';
-
-COMMENT ON COLUMN pycharter.systems.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
-
-COMMENT ON COLUMN pycharter.systems.created_by IS 'Who made the row: the database user, unless the writer names another.';
-
-COMMENT ON COLUMN pycharter.systems.updated_by IS 'The database user who last changed the row.';
-
-CREATE TABLE pycharter.teams (
-    id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    description text,
-    team_type text,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by text DEFAULT SESSION_USER NOT NULL,
-    updated_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT teams_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
-
-'::text)) AND (length(name) <= 255)))
-);
-
-COMMENT ON TABLE pycharter.teams IS 'Teams that have read or write access to data contracts.';
-
-COMMENT ON COLUMN pycharter.teams.id IS 'Key, time-ordered.';
-
-COMMENT ON COLUMN pycharter.teams.name IS 'Unique name, e.g. operations-team: up to 255 characters, trimmed.';
-
-COMMENT ON COLUMN pycharter.teams.description IS 'What the team does.';
-
-COMMENT ON COLUMN pycharter.teams.team_type IS 'Kind of team, e.g. engineering, operations, data.';
-
-COMMENT ON COLUMN pycharter.teams.is_active IS 'False once it is no longer in use; kept for the contracts that name it.';
-
-COMMENT ON COLUMN pycharter.teams.created_at IS 'When the row was made: the start of its transaction.';
-
-COMMENT ON COLUMN pycharter.teams.updated_at IS 'When the row last changed: the start of that transaction. Moves on any UPDATE that changes something.';
-
-COMMENT ON COLUMN pycharter.teams.created_by IS 'Who made the row: the database user, unless the writer names another.';
-
-COMMENT ON COLUMN pycharter.teams.updated_by IS 'The database user who last changed the row.';
 
 CREATE TABLE pycharter.validation_rules (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -1406,21 +1576,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
 
-    SELECT array_agg(d.was ORDER BY place),
-        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
-    INTO stored, changes
-    FROM (
-        SELECT place, document, (
-            SELECT c.document FROM contract_documents AS c
-            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
-        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        OFFSET 0 -- so that each stored document is made once
-    ) AS d;
-
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
-        ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
 
     IF refused = '[]' AND NOT EXISTS (
         SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
@@ -1753,107 +1910,6 @@ $$;
 
 COMMENT ON FUNCTION pycharter.lock_domain_moves() IS 'Trigger: makes moves of domains wait for one another, before any of them locks a row.';
 
-CREATE FUNCTION pycharter.refuse_contradiction(kind text, name text) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
-BEGIN
-    RAISE EXCEPTION 'the documents contradict one another on the % "%"', kind, name
-        USING HINT = 'Describe it once, or the same everywhere.';
-END
-$$;
-
-COMMENT ON FUNCTION pycharter.refuse_contradiction(kind text, name text) IS 'Says that an entity is described in two ways at once.';
-
-CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RETURNS TABLE(kind text, name text, attributes jsonb)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- WITH RECURSIVE domain_item AS (
-          SELECT (d.document -> 'domain'::text) AS item
-            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
-           WHERE (('domain'::text = ANY (mentioned_entities.kinds)) AND (jsonb_typeof((d.document -> 'domain'::text)) = ANY (ARRAY['string'::text, 'object'::text])))
-         UNION
-          SELECT item.item
-            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d,
-             LATERAL pycharter.list_items((d.document -> 'domains'::text)) item(item)
-           WHERE ('domain'::text = ANY (mentioned_entities.kinds))
-         UNION
-          SELECT (domain_item.item -> 'parent_domain'::text)
-            FROM domain_item
-           WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
-         ), mention AS (
-          SELECT DISTINCT m_1.kind,
-             m_1.item
-            FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
-              CROSS JOIN LATERAL ( SELECT 'system'::text AS kind,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'pulls_from'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'system'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'pushes_to'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'system'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'system_sources'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'business owner'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'business_owners'::text)) item(item)
-                   WHERE ('business owner'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'team'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document #> '{team_access,read}'::text[])) item(item)
-                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'team'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document #> '{team_access,write}'::text[])) item(item)
-                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'data feed'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
-                   WHERE ('data feed'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'data feed'::text,
-                     (d.document -> 'data_feed'::text)
-                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
-                 UNION ALL
-                  SELECT list.kind,
-                     item.item
-                    FROM ( VALUES ('system'::text,'systems'::text), ('business owner'::text,'business_owners'::text), ('team'::text,'teams'::text), ('data feed'::text,'data_feeds'::text)) list(kind, key),
-                     LATERAL pycharter.list_items((d.document -> list.key)) item(item)
-                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m_1)
-         UNION ALL
-          SELECT 'domain'::text,
-                 CASE
-                     WHEN (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = 'object'::text) THEN (domain_item.item || jsonb_build_object('parent_domain', pycharter.item_name((domain_item.item -> 'parent_domain'::text))))
-                     ELSE domain_item.item
-                 END AS item
-            FROM domain_item
-         )
-  SELECT m.kind,
-     pycharter.item_name(m.item) AS item_name,
-         CASE
-             WHEN (count(DISTINCT attribute.key) < count(DISTINCT ROW(attribute.key, attribute.value)) FILTER (WHERE (attribute.key IS NOT NULL))) THEN pycharter.refuse_contradiction(m.kind, pycharter.item_name(m.item))
-             ELSE COALESCE(jsonb_object_agg(attribute.key, attribute.value) FILTER (WHERE (attribute.key IS NOT NULL)), '{}'::jsonb)
-         END AS "coalesce"
-    FROM (mention m
-      LEFT JOIN LATERAL jsonb_each(
-         CASE jsonb_typeof(m.item)
-             WHEN 'object'::text THEN m.item
-             ELSE NULL::jsonb
-         END) attribute(key, value) ON (((attribute.key <> ALL (ARRAY['name'::text, 'role'::text, 'dependency_type'::text])) AND (attribute.value <> ALL (ARRAY['null'::jsonb, '""'::jsonb])))))
-   GROUP BY m.kind, (pycharter.item_name(m.item));
-END;
-
-COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
-
 CREATE FUNCTION pycharter.merge_business_owner(from_name text, into_name text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -2035,6 +2091,52 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.merge_team(from_name text, into_name text) IS 'Makes two rows of one team one: moves the links of contracts to it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
+
+CREATE FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, mentions jsonb[] DEFAULT '{}'::jsonb[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    stored jsonb[];
+    changes jsonb[];
+    refused jsonb;
+    contracts jsonb;
+    accepted jsonb[];
+    entities jsonb;
+BEGIN
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'document', d.place - 1,
+            'outcome', CASE WHEN changed IS NULL THEN 'inserted' WHEN changed = '[]' THEN 'unchanged' ELSE 'updated' END,
+            'changes', (
+                SELECT jsonb_object_agg(key, jsonb_build_object('old', was -> key, 'new', document -> key))
+                FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
+        array_agg(CASE
+            WHEN changed IS NULL AND NOT document ? 'data_feed'
+                THEN document || jsonb_build_object('data_feed', document -> 'name')
+            ELSE document
+        END ORDER BY place)
+    INTO contracts, accepted
+    FROM (
+        SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
+            generate_subscripts(documents, 1) AS place
+    ) AS d
+    WHERE refused = '[]' OR place - 1 NOT IN (
+        SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal);
+
+    SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') INTO entities FROM compare_entities(accepted || mentions) AS e;
+    RETURN jsonb_build_object('contracts', contracts, 'entities', entities, 'refusals', refused);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean, overwrite boolean, mentions jsonb[]) IS 'What load_documents would do with the same arguments, without doing it: of each contract version and each entity inserted, updated (what, old and new) or unchanged, and refusals. Writes nothing: works in a READ ONLY transaction.';
 
 CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE

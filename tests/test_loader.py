@@ -28,7 +28,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pycharter_sql import loader, migrations, queries, sources
 from pycharter_sql.embedded import PORT, USER, Server
 from pycharter_sql.errors import CatalogueError, CatalogueMissing, DocumentRefused, Refusal
-from pycharter_sql.loader import Counts, LoadRefused, Report
+from pycharter_sql.loader import Counts, LoadRefused, Report, intake, sending
 
 Conn = psycopg.Connection[Any]
 Document = dict[str, Any]
@@ -145,7 +145,7 @@ own_database = factories.postgresql("migrated_server")
 @pytest.fixture(params=[1, 2, 250])
 def batch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Documents a call: whatever their number, the result is the same."""
-    monkeypatch.setattr(loader, "BATCH", request.param)
+    monkeypatch.setattr(intake, "BATCH", request.param)
     size: int = request.param
     return size
 
@@ -643,14 +643,14 @@ def test_a_connection_in_another_encoding_is_refused(conn: Conn) -> None:
 
 def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    send = loader._Run._ask
+    send = sending.Run._ask
 
     def measured(self: Any, lines: bytes, *others: bytes) -> Any:
         sizes.append(len(lines))
         return send(self, lines, *others)
 
-    monkeypatch.setattr(loader._Run, "_ask", measured)
-    monkeypatch.setattr(loader, "BATCH_BYTES", 2500)
+    monkeypatch.setattr(sending.Run, "_ask", measured)
+    monkeypatch.setattr(intake, "BATCH_BYTES", 2500)
     documents = [contract(f"N{number}", description="x" * 1000) for number in range(6)]
     documents.append(contract("large", description="x" * 5000))
     assert loader.load(conn, documents).inserted == 7
@@ -659,7 +659,7 @@ def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch
 
 def test_what_is_known_is_not_sent_again(conn: Conn, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
-    send = loader._Run._ask
+    send = sending.Run._ask
 
     def recorded(self: Any, lines: bytes, *others: bytes) -> Any:
         sent.append(lines)
@@ -667,7 +667,7 @@ def test_what_is_known_is_not_sent_again(conn: Conn, batch: int, monkeypatch: py
 
     documents = [contract(f"N{number}", data_feed="F", pulls_from=["S"]) for number in range(5)]
     loader.load(conn, documents)
-    monkeypatch.setattr(loader._Run, "_ask", recorded)
+    monkeypatch.setattr(sending.Run, "_ask", recorded)
     before = counts(conn)
     report = loader.load(conn, documents)
     assert b"".join(sent) == b""
@@ -1009,7 +1009,7 @@ def test_a_domain_within_itself_by_what_the_database_says(conn: Conn) -> None:
 def test_domains_within_each_other_across_batches(
     conn: Conn, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(loader, "BATCH", size)
+    monkeypatch.setattr(intake, "BATCH", size)
     documents = [
         contract("A", domain={"name": "D", "parent_domain": "E"}),
         contract("B"),

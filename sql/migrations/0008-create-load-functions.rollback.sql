@@ -1,5 +1,8 @@
 DROP FUNCTION register_contract(jsonb);
+DROP FUNCTION plan_documents(jsonb[], boolean, boolean, jsonb[]);
 DROP FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[]);
+DROP FUNCTION compare_entities(jsonb[]);
+DROP FUNCTION compare_documents(jsonb[], boolean, boolean);
 DROP FUNCTION revise_relations(jsonb[]);
 DROP FUNCTION load_relations(jsonb[]);
 DROP FUNCTION load_contracts(jsonb[]);

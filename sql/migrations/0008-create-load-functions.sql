@@ -968,6 +968,68 @@ COMMENT ON FUNCTION revise_relations(jsonb[]) IS
     'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes '
     'the type of those dependencies that stay.';
 
+CREATE FUNCTION compare_documents(
+    documents jsonb[], shape_checked boolean, overwrite boolean,
+    OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    SELECT array_agg(d.was ORDER BY place),
+        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
+    INTO stored, changes
+    FROM (
+        SELECT place, document, (
+            SELECT c.document FROM contract_documents AS c
+            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+        OFFSET 0 -- so that each stored document is made once
+    ) AS d;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
+        ORDER BY r.place, r.pointer), '[]')
+    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
+END
+$$;
+
+COMMENT ON FUNCTION compare_documents(jsonb[], boolean, boolean) IS
+    'Of each document, in the same order, what is stored of its contract version (null where there is none), and an '
+    'array of the keys in which the two differ; and the refusals, each with the place of its document.';
+
+CREATE FUNCTION compare_entities(documents jsonb[])
+RETURNS TABLE (table_name text, name text, outcome text, changes jsonb, served boolean)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT replace(m.kind, ' ', '_') || 's', m.name,
+        CASE WHEN m.stored IS NULL THEN 'inserted' WHEN c.changes <> '{}' THEN 'updated' ELSE 'unchanged' END,
+        c.changes,
+        m.kind = 'data feed' AND m.name = ANY (ARRAY(
+            SELECT item_name(coalesce(d -> 'data_feed', d -> 'name')) FROM unnest(documents) AS d WHERE d ? 'name'))
+    FROM (
+        SELECT e.kind, e.name, e.attributes, CASE e.kind
+            WHEN 'system' THEN (SELECT to_jsonb(t) FROM systems AS t WHERE t.name = e.name)
+            WHEN 'data feed' THEN (SELECT to_jsonb(t) FROM data_feeds AS t WHERE t.name = e.name)
+            WHEN 'business owner' THEN (SELECT to_jsonb(t) FROM business_owners AS t WHERE t.name = e.name)
+            WHEN 'team' THEN (SELECT to_jsonb(t) FROM teams AS t WHERE t.name = e.name)
+            WHEN 'domain' THEN (
+                SELECT to_jsonb(t) || jsonb_build_object('parent_domain', p.name)
+                FROM domains AS t LEFT JOIN domains AS p ON p.id = t.parent_domain_id WHERE t.name = e.name)
+        END AS stored
+        FROM mentioned_entities(documents, '{system,data feed,business owner,team,domain}') AS e
+    ) AS m
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_object_agg(a.key, jsonb_build_object('old', m.stored -> a.key, 'new', a.value)), '{}')
+            AS changes
+        FROM jsonb_each(m.attributes) AS a (key, value) WHERE a.value IS DISTINCT FROM m.stored -> a.key
+    ) AS c;
+END;
+
+COMMENT ON FUNCTION compare_entities(jsonb[]) IS
+    'What a load of the documents would do to each entity that they name: inserted, updated or unchanged, and per '
+    'attribute the old and the new value. served: one of the documents is of the contract that serves the data feed.';
+
 -- The settings, which hold for all that it calls: one plan, whatever the tables held when a connection first used it.
 -- Everything is looked up by key; a plan made while the tables were empty would scan them for every batch once they
 -- are full.
@@ -1003,21 +1065,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
 
-    SELECT array_agg(d.was ORDER BY place),
-        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
-    INTO stored, changes
-    FROM (
-        SELECT place, document, (
-            SELECT c.document FROM contract_documents AS c
-            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
-        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        OFFSET 0 -- so that each stored document is made once
-    ) AS d;
-
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
-        ORDER BY r.place, r.pointer), '[]')
-    INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
 
     IF refused = '[]' AND NOT EXISTS (
         SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
@@ -1128,6 +1177,59 @@ COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], j
     'known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such '
     'as those of the known ones.';
 
+CREATE FUNCTION plan_documents(
+    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false,
+    mentions jsonb[] DEFAULT '{}'
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    stored jsonb[];
+    changes jsonb[];
+    refused jsonb;
+    contracts jsonb;
+    accepted jsonb[];
+    entities jsonb;
+BEGIN
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'document', d.place - 1,
+            'outcome', CASE
+                WHEN changed IS NULL THEN 'inserted' WHEN changed = '[]' THEN 'unchanged' ELSE 'updated' END,
+            'changes', (
+                SELECT jsonb_object_agg(key, jsonb_build_object('old', was -> key, 'new', document -> key))
+                FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
+        array_agg(CASE
+            WHEN changed IS NULL AND NOT document ? 'data_feed'
+                THEN document || jsonb_build_object('data_feed', document -> 'name')
+            ELSE document
+        END ORDER BY place)
+    INTO contracts, accepted
+    FROM (
+        SELECT unnest(documents) AS document, unnest(stored) AS was, unnest(changes) AS changed,
+            generate_subscripts(documents, 1) AS place
+    ) AS d
+    WHERE refused = '[]' OR place - 1 NOT IN (
+        SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal);
+
+    SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') INTO entities FROM compare_entities(accepted || mentions) AS e;
+    RETURN jsonb_build_object('contracts', contracts, 'entities', entities, 'refusals', refused);
+END
+$$;
+
+COMMENT ON FUNCTION plan_documents(jsonb[], boolean, boolean, jsonb[]) IS
+    'What load_documents would do with the same arguments, without doing it: of each contract version and each entity '
+    'inserted, updated (what, old and new) or unchanged, and refusals. Writes nothing: works in a READ ONLY '
+    'transaction.';
+
 CREATE FUNCTION register_contract(document jsonb) RETURNS uuid
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -1137,7 +1239,8 @@ DECLARE
 BEGIN
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION '%', refusal ->> 'reason'
-            USING DETAIL = 'At ' || coalesce(nullif(refusal ->> 'pointer', ''), 'the top') || ' of the contract document.',
+            USING DETAIL = format(
+                      'At %s of the contract document.', coalesce(nullif(refusal ->> 'pointer', ''), 'the top')),
                   HINT = refusal ->> 'remedy';
     END IF;
     RETURN (

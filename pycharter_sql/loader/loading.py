@@ -1,0 +1,130 @@
+"""Documents into the catalogue."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+
+from pycharter_sql.documents import Place, Raw, normalise
+from pycharter_sql.errors import DocumentRefused, Refusal
+from pycharter_sql.loader.intake import Intake, Sendable
+from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
+from pycharter_sql.loader.sending import Run, atomic
+
+
+def load(
+    conn: psycopg.Connection[Any],
+    documents: Iterable[Raw | Refusal | Mapping[str, Any]],
+    *,
+    schema: str = "pycharter",
+    skip_invalid: bool = False,
+    overwrite: bool = False,
+    read_ahead: bool = False,
+) -> Report:
+    """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
+
+    ``documents`` are what ``sources.read`` yields, or mappings of any shape that ``documents.normalise``
+    reads. They are taken one at a time. With ``read_ahead`` the next ones are taken while the database works
+    on those before, which saves a third of the time; only where reading them does not itself use ``conn``.
+
+    Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
+    two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
+    are left out and reported; otherwise one of them means that nothing is written. A document that differs
+    from a published version (active, deprecated, retired) is refused unless ``overwrite``.
+
+    Works inside the caller's transaction and never commits it; on an autocommit connection that is outside a
+    transaction the load is one transaction of its own.
+
+    Raises LoadRefused, and psycopg.Error where the database itself fails. Design: "Migration Path".
+    """
+    with atomic(conn), Intake(documents) as intake:
+        run = _Load(conn, schema, overwrite=overwrite)
+        if not run.send_everything(intake, read_ahead):
+            run = _Load(conn, schema, overwrite=overwrite)
+            for batch in intake.settled():
+                run.send_carefully(batch)
+        report = run.finished()
+        report.read, report.merged = intake.read, intake.merged
+        report.refusals = intake.refusals + run.refusals
+        report.refused = intake.unread + len(intake.refused | run.refused)
+        if report.refusals and not skip_invalid:
+            raise LoadRefused(nothing_written(report))
+        return report
+
+
+def register_contract(
+    conn: psycopg.Connection[Any], document: Mapping[str, Any], *, schema: str = "pycharter"
+) -> Literal["inserted", "updated", "unchanged"]:
+    """Load one contract document in one round trip, and say what that did to its contract version.
+
+    ``document`` has any shape that ``documents.normalise`` reads. Never commits. Raises DocumentRefused, and
+    then has written nothing. Design: "Creating a Data Contract".
+    """
+    single = normalise(Raw(dict(document), Place("document", "")))
+    with atomic(conn):
+        run = _Load(conn, schema, alone=True)
+        run.send_carefully([Sendable.of(0, single)])
+        if run.refusals:
+            raise DocumentRefused(run.refusals)
+    if run.report.inserted:
+        return "inserted"
+    return "updated" if run.report.updated else "unchanged"
+
+
+class _Load(Run):
+    """The load functions at work; adds up what they report."""
+
+    call = """
+        SELECT {schema}.load_documents(
+            ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),
+            shape_checked => true,
+            overwrite => {overwrite},
+            digests => ARRAY(SELECT decode(line, 'hex') FROM string_to_table($2, chr(10)) AS line),
+            known => ARRAY(SELECT line::uuid FROM string_to_table($3, chr(10)) AS line),
+            mentions => ARRAY(SELECT line::jsonb FROM string_to_table($4, chr(10)) AS line))
+        """
+
+    def __init__(
+        self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False, alone: bool = False
+    ) -> None:
+        super().__init__(conn, schema, overwrite=overwrite, alone=alone)
+        self.report = Report()
+        self.entities: defaultdict[str, dict[str, str]] = defaultdict(dict)  # table -> name -> outcome
+
+    def parameters(
+        self, contracts: Sequence[Sendable], known: Sequence[UUID], others: Sequence[Sendable]
+    ) -> tuple[bytes, ...]:
+        digests = [] if self.alone else [sent.digest for sent in contracts]
+        return (
+            b"\n".join(sent.text for sent in contracts),
+            "\n".join(digests).encode(),
+            "\n".join(map(str, known)).encode(),
+            b"\n".join(sent.mentions for sent in others),
+        )
+
+    def count(
+        self, contracts: Sequence[Sendable], others: Sequence[Sendable], answer: dict[str, Any]
+    ) -> None:
+        self.report.inserted += answer["documents"]["inserted"]
+        self.report.updated += answer["documents"]["updated"]
+        self.report.unchanged += answer["documents"]["unchanged"]
+        for table, counts in answer["tables"].items():
+            total = self.report.tables.setdefault(table, Counts())
+            for count, rows in counts.items():
+                setattr(total, count, getattr(total, count) + rows)
+        for table, outcomes in answer["entities"].items():
+            known = self.entities[table]
+            for outcome in ("inserted", "updated", "unchanged"):
+                for name in outcomes[outcome]:
+                    if name not in known or (outcome == "updated" and known[name] == "unchanged"):
+                        known[name] = outcome
+
+    def finished(self) -> Report:
+        """The report. A row of an entity counts once, however many batches named it."""
+        for table, outcomes in self.entities.items():
+            self.report.tables[table] = Counts(**Counter(outcomes.values()))
+        return self.report
