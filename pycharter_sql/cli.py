@@ -113,7 +113,7 @@ def _schema_name(ctx: click.Context, parameter: click.Parameter, name: str) -> s
 def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
     """A catalogue of data contracts in PostgreSQL.
 
-    Exit codes: 0 done, 1 refused, 2 wrong usage.
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 3 a plan that would change something.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -240,15 +240,35 @@ def status(target: Target, format_: str) -> None:
     metavar="FILE",
     help="Write the report as JSON.",
 )
+@click.option(
+    "--plan", is_flag=True, help="Only print what a load would do. Exit code 3 if it would do something."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="With --plan: how to print it.",
+)
 @click.pass_obj
 def load(
-    target: Target, paths: tuple[Path, ...], skip_invalid: bool, overwrite: bool, report: Path | None
+    target: Target,
+    paths: tuple[Path, ...],
+    skip_invalid: bool,
+    overwrite: bool,
+    report: Path | None,
+    plan: bool,
+    format_: str,
 ) -> None:
     """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
 
     All or nothing: a refused document means that nothing is written, unless --skip-invalid is given, and exit
     code 1 either way. Loading the same again changes nothing.
     """
+    if plan:
+        _show_plan(target, paths, overwrite, format_)
+        return
     if report and not os.access(report.absolute().parent, os.W_OK):
         raise click.BadParameter(
             f"{report.parent} is no directory that can be written to", param_hint="--report"
@@ -263,6 +283,43 @@ def load(
     _show_report(result)
     if result.refusals:
         sys.exit(1)
+
+
+def _show_plan(target: Target, paths: Iterable[Path], overwrite: bool, format_: str) -> None:
+    with target.connection() as connection, _progress(lambda: sources.size(paths)) as on_bytes:
+        connection.read_only = True
+        found = sources.read(paths, on_bytes=on_bytes)
+        planned = loader.plan(connection, found, schema=target.schema, overwrite=overwrite, read_ahead=True)
+    if format_ == "json":
+        _write(planned.as_json(), format_)
+    else:
+        for refusal in planned.refusals:
+            click.echo(_refusal(refusal), err=True)
+        for step in planned.steps:
+            if step.action != "unchanged":
+                _show_step(step)
+        read = f"{planned.read} document{'' if planned.read == 1 else 's'} read, {planned.refused} refused"
+        inserts, updates, unchanged = (
+            planned.count(action, contracts=True) for action in ("insert", "update", "unchanged")
+        )
+        click.echo(f"{read}; contracts: {inserts} to insert, {updates} to update, {unchanged} unchanged.")
+    if planned.refusals:
+        sys.exit(1)
+    if planned.changes_something:
+        sys.exit(3)
+
+
+def _show_step(step: loader.Step) -> None:
+    what = (
+        step.name
+        if step.table == "data_contracts"
+        else f"{step.table} {json.dumps(step.name, ensure_ascii=False)}"
+    )
+    place = f"{step.source}#{step.pointer}" if step.pointer else step.source
+    click.echo(f"{step.action:9} {what}  {place}")
+    for change in step.changes if step.action == "update" else ():
+        old, new = (documents.shown(value) for value in (change.old, change.new))
+        click.echo(f"          {change.pointer}: {old} -> {new}")
 
 
 def _load(

@@ -2114,9 +2114,19 @@ BEGIN
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
             'document', d.place - 1,
-            'outcome', CASE WHEN changed IS NULL THEN 'inserted' WHEN changed = '[]' THEN 'unchanged' ELSE 'updated' END,
+            'outcome', CASE
+                WHEN changed IS NULL THEN 'inserted' WHEN changed = '[]' THEN 'unchanged' ELSE 'updated' END,
             'changes', (
-                SELECT jsonb_object_agg(key, jsonb_build_object('old', was -> key, 'new', document -> key))
+                SELECT jsonb_object_agg(key, jsonb_build_object(
+                    'old', comparable(key, was -> key),
+                    'new', CASE
+                        -- What these leave out stays as it is.
+                        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
+                            AND jsonb_typeof(document -> key) = 'object'
+                            THEN coalesce(nullif(comparable(key, was -> key), 'null'), '{}')
+                                || comparable(key, document -> key)
+                        ELSE comparable(key, document -> key)
+                    END))
                 FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
         array_agg(CASE
             WHEN changed IS NULL AND NOT document ? 'data_feed'
@@ -2343,7 +2353,8 @@ DECLARE
 BEGIN
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION '%', refusal ->> 'reason'
-            USING DETAIL = 'At ' || coalesce(nullif(refusal ->> 'pointer', ''), 'the top') || ' of the contract document.',
+            USING DETAIL = format(
+                      'At %s of the contract document.', coalesce(nullif(refusal ->> 'pointer', ''), 'the top')),
                   HINT = refusal ->> 'remedy';
     END IF;
     RETURN (

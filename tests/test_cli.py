@@ -694,3 +694,38 @@ def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("PYCHARTER_PG_BIN", str(tmp_path))
     result = run("list", code=1)
     assert "no PostgreSQL server" in result.stderr and "PYCHARTER_PG_BIN" in result.stderr
+
+
+def test_a_plan(catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    said = {"name": "A", "version": "1", "schema": {}, "pulls_from": ["S"], "description": "as it was"}
+    path = file(tmp_path / "a.json", said)
+    planned = catalogue("load", "--plan", path, code=3).stdout.splitlines()
+    assert planned == [
+        f"insert    A@1  {path}",
+        f'insert    data_feeds "A"  {path}',
+        f'dangling  systems "S"  {path}#/pulls_from/0',
+        "1 document read, 0 refused; contracts: 1 to insert, 0 to update, 0 unchanged.",
+    ]
+    catalogue("load", path)
+    assert catalogue("load", "--plan", path).stdout == (
+        "1 document read, 0 refused; contracts: 0 to insert, 0 to update, 1 unchanged.\n"
+    )
+    file(path, said | {"description": "another", "status": "active"})
+    planned = catalogue("load", "--plan", path, code=3).stdout.splitlines()
+    assert planned[:3] == [
+        f"update    A@1  {path}",
+        '          /description: "as it was" -> "another"',
+        '          /status: "draft" -> "active"',
+    ]
+    found = json.loads(catalogue("load", "--plan", "--format", "json", path, code=3).stdout)
+    assert found["documents"] == {"read": 1, "merged": 0, "refused": 0}
+    assert found["steps"][0]["changes"][1] == {
+        "pointer": "/status",
+        "old": "draft",
+        "new": "active",
+        "place": f"{path}#/status",
+    }
+    catalogue("load", path)
+    file(path, said)
+    conflict = catalogue("load", "--plan", path, code=1)
+    assert f"refused: {path}#/description (A@1): the version is active" in conflict.stderr

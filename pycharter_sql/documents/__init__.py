@@ -8,6 +8,6 @@ person can open.
 
 from pycharter_sql.documents.legacy import normalise
 from pycharter_sql.documents.merging import merge
-from pycharter_sql.documents.model import MAX_DEPTH, Document, Place, Raw, ordered
+from pycharter_sql.documents.model import MAX_DEPTH, Document, Place, Raw, ordered, shown
 
-__all__ = ["MAX_DEPTH", "Document", "Place", "Raw", "merge", "normalise", "ordered"]
+__all__ = ["MAX_DEPTH", "Document", "Place", "Raw", "merge", "normalise", "ordered", "shown"]

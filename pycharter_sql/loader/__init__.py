@@ -6,6 +6,7 @@ against one another and sent in batches, and what the database says of them beco
 """
 
 from pycharter_sql.loader.loading import load, register_contract
+from pycharter_sql.loader.planning import Change, Plan, Step, plan
 from pycharter_sql.loader.report import Counts, LoadRefused, Report
 
-__all__ = ["Counts", "LoadRefused", "Report", "load", "register_contract"]
+__all__ = ["Change", "Counts", "LoadRefused", "Plan", "Report", "Step", "load", "plan", "register_contract"]

@@ -1205,7 +1205,16 @@ BEGIN
             'outcome', CASE
                 WHEN changed IS NULL THEN 'inserted' WHEN changed = '[]' THEN 'unchanged' ELSE 'updated' END,
             'changes', (
-                SELECT jsonb_object_agg(key, jsonb_build_object('old', was -> key, 'new', document -> key))
+                SELECT jsonb_object_agg(key, jsonb_build_object(
+                    'old', comparable(key, was -> key),
+                    'new', CASE
+                        -- What these leave out stays as it is.
+                        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
+                            AND jsonb_typeof(document -> key) = 'object'
+                            THEN coalesce(nullif(comparable(key, was -> key), 'null'), '{}')
+                                || comparable(key, document -> key)
+                        ELSE comparable(key, document -> key)
+                    END))
                 FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
         array_agg(CASE
             WHEN changed IS NULL AND NOT document ? 'data_feed'
