@@ -136,10 +136,10 @@ def _attributes(definition: Mapping[str, Any]) -> frozenset[str]:
 
 
 _ITEM_ATTRIBUTES = {
-    **dict.fromkeys(SYSTEMS, _attributes(DOCUMENT_SCHEMA["$defs"]["systems"]["items"])),
-    "business_owners": _attributes(DOCUMENT_SCHEMA["properties"]["business_owners"]["items"]),
+    **dict.fromkeys(SYSTEMS, _attributes(DOCUMENT_SCHEMA["$defs"]["system"])),
+    "business_owners": _attributes(DOCUMENT_SCHEMA["$defs"]["business_owner"]),
     "dependencies": _attributes(DOCUMENT_SCHEMA["properties"]["dependencies"]["items"]),
-    "team_access": _attributes(DOCUMENT_SCHEMA["$defs"]["teams"]["items"]),
+    "team_access": _attributes(DOCUMENT_SCHEMA["$defs"]["team"]),
     "data_feed": _attributes(DOCUMENT_SCHEMA["$defs"]["data_feed"]),
 }
 

@@ -20,6 +20,10 @@ DOCUMENT_SCHEMA: dict[str, Any] = json.loads(
 DOCUMENT_KEYS = frozenset(DOCUMENT_SCHEMA["properties"])
 
 
+# The keys of an entity document, each a list of items.
+ENTITY_KEYS = frozenset(DOCUMENT_SCHEMA["$defs"]["entities"]["properties"])
+
+
 SYSTEMS = ("pulls_from", "pushes_to", "system_sources")
 
 
@@ -90,16 +94,28 @@ class Raw:
 
 @dataclass(slots=True)
 class Document:
-    """A contract document, and where its values came from.
+    """A contract document or an entity document, and where its values came from.
 
-    ``content`` has exactly the shape of contract-document.schema.json. ``origins`` maps JSON Pointers into
-    ``content`` ("/pulls_from", "/business_owners/2", "" for the whole) to the places their values came from;
-    the longest pointer that leads to a value tells its place. Values are shared with the raw document: treat
-    both as read-only.
+    ``content`` has exactly the shape of contract-document.schema.json, or that of ``$defs/entities`` in it:
+    then it has no name. ``origins`` maps JSON Pointers into ``content`` ("/pulls_from", "/business_owners/2",
+    "" for the whole) to the places their values came from; the longest pointer that leads to a value tells
+    its place. Values are shared with the raw document: treat both as read-only.
+
+    ``kept`` holds dotted paths ("data_quality", "runtime.serve") of what a legacy document says that lives on
+    in ``metadata`` alone, because no column has a place for it; ``left_out`` those ("tags", "systems.app_id")
+    of what lives on nowhere. ``namespace`` is that of a document of PyCharter 0.0.67.
     """
 
     content: dict[str, Any]
     origins: dict[str, Place]
+    kept: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    namespace: str | None = None
+
+    @property
+    def describes_entities(self) -> bool:
+        """Whether this is an entity document, or a row that has no place in the catalogue."""
+        return self.content.keys() <= ENTITY_KEYS
 
     @property
     def name(self) -> str:
