@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycharter_sql.documents import Document, Place, Raw, merge, normalise
+from pycharter_sql.documents import TABLES, Document, Place, Raw, merge, normalise
 from pycharter_sql.errors import DocumentRefused, Refusal
 
 SCHEMA = {"type": "object", "title": "Order", "version": "1.0.0", "properties": {"id": {"type": "string"}}}
@@ -40,8 +41,8 @@ METADATA: dict[str, Any] = {
 }
 
 
-def raw(content: Any, source: str = "f.yaml") -> Raw:
-    return Raw(content, Place(source, ""))
+def raw(content: Any, table: str | None = None) -> Raw:
+    return Raw(content, Place("f.yaml", ""), table=table)
 
 
 def refusals(content: Any) -> list[Refusal]:
@@ -262,6 +263,227 @@ def test_json_schema_with_contract_keys_beside() -> None:
     assert "dependencies" not in both.content
 
 
+def test_json_schema_with_parts_of_a_contract_beside() -> None:
+    content = {
+        **SCHEMA,
+        "metadata": {"title": "Orders", "owner": "shop"},
+        "coercion_rules": {"id": "to_string"},
+        "governance_rules": {"sensitivity": "Internal"},
+        "versions": {"schema": "1.0.0"},
+    }
+    assert normalise(raw(content)).content == {
+        "name": "Orders",
+        "version": "1.0.0",
+        "schema": SCHEMA,
+        "coercion_rules": {"rules": {"id": "to_string"}},
+        "governance_rules": {"sensitivity": "Internal"},
+        "ownership": {"owner": "shop"},
+        "metadata": {"title": "Orders", "owner": "shop"},
+    }
+    # The $schema of a contract file is the contract file's.
+    told = {"$schema": "https://shop.example/contract.json", "metadata": A}
+    assert normalise(raw(told)).content["metadata"] == {**A, "$schema": told["$schema"]}
+
+
+def test_manifest() -> None:
+    metadata = {
+        "name": "order",
+        "namespace": "shop/sales",
+        "version": "2.0.0",
+        "status": "active",
+        "ownership": {"roles": {"technical_owner": ["platform"], "data_steward": "Sam"}},
+        "governance_rules": {"dependencies": ["User"], "data_feed_association": ["order-feed"]},
+        "lifecycle": {"state_field": "status"},
+    }
+    spec = {
+        "json_schema": SCHEMA,
+        "coercion_rules": {"version": "2.0.0", "rules": {"id": "to_string"}},
+        "data_quality": {"version": "2.0.0", "rules": []},
+        "sla_properties": [{"property": "latency", "value": 3, "unit": "h"}],
+    }
+    envelope = {"api_version": "pycharter.io/v2", "kind": "DataContract"}
+    manifest = {**envelope, "metadata": metadata, "spec": spec}
+    document = normalise(raw(manifest))
+    beside = {key: spec[key] for key in ("data_quality", "sla_properties")}
+    expected = {
+        "name": "order",
+        "version": "2.0.0",
+        "status": "active",
+        "schema": SCHEMA,
+        "coercion_rules": spec["coercion_rules"],
+        "business_owners": [
+            {"name": "platform", "role": "technical_owner"},
+            {"name": "Sam", "role": "data_steward"},
+        ],
+        "dependencies": ["User"],
+        "data_feed": "order-feed",
+        "governance_rules": metadata["governance_rules"],
+        "metadata": metadata | beside | envelope,
+    }
+    assert document.content == expected
+    assert document.namespace == "shop/sales"
+    assert document.kept == ("namespace", "lifecycle", *envelope, *beside)
+    for pointer, place in {
+        "/name": "/metadata/name",
+        "/schema/properties/id": "/spec/json_schema/properties/id",
+        "/coercion_rules/rules/id": "/spec/coercion_rules/rules/id",
+        "/metadata/sla_properties/0": "/spec/sla_properties/0",
+        "/metadata/kind": "/kind",
+    }.items():
+        assert document.place(pointer) == Place("f.yaml", place)
+    prefixed = normalise(raw(manifest), prefix_namespace=True)
+    assert prefixed.content == expected | {"name": "shop/sales.order"}
+    assert prefixed.kept == document.kept
+    # Its stores hold the same without the envelope.
+    for version in ("1", 1):
+        stored = normalise(raw({"format_version": version, "metadata": metadata, **spec}))
+        assert stored.content == expected | {"metadata": metadata | beside | {"format_version": version}}
+
+
+def test_only_a_namespace_goes_before_the_name() -> None:
+    for content in (A, {**A, "namespace": None}, {**A, "namespace": ""}, DOCUMENT):
+        document = normalise(raw(content), prefix_namespace=True)
+        assert (document.name, document.namespace) == ("A", None)
+
+
+def test_rows_of_a_seed_set() -> None:
+    row = {"contract_name": "order", "contract_version": "1.0.0"}
+    status = {"name": "order", "version": "1.0.0", "status": "active", "description": "Orders"}
+    about = {
+        "title": "order_metadata",
+        "version": "1.2.0",
+        "status": "Active",
+        "description": "Default metadata",
+        "lineage": {"pulls_from": ["db"]},
+        "lifecycle": {"state_field": "status"},
+    }
+    concepts = {"fields": {"id": {"concept": "OrderId"}}}
+    validation = {"title": "v", "version": "1.1.0", "description": None, "rules": {"id": {"non_empty": None}}}
+    documents = [
+        normalise(raw(content, table))
+        for content, table in [
+            (status, "contracts"),
+            ({**row, **SCHEMA}, "schemas"),
+            ({**row, **about}, "metadata"),
+            ({**row, "rules": {"id": "to_string"}}, "coercion_rules"),
+            ({**row, **validation}, "validation_rules"),
+            ({**row, **concepts}, "ontology_mappings"),
+        ]
+    ]
+    joined = reduce(merge, documents)
+    assert joined.content == {
+        **status,
+        "schema": SCHEMA,
+        "coercion_rules": {"rules": {"id": "to_string"}},
+        "validation_rules": {"version": "1.1.0", "rules": {"id": {"non_empty": None}}},
+        "pulls_from": ["db"],
+        "metadata": {
+            **about,
+            "validation_rules": {"title": "v", "description": None},
+            "ontology_mappings": concepts,
+        },
+    }
+    assert joined.kept == (
+        "title",
+        "version",
+        "description",
+        "lifecycle",
+        "validation_rules.title",
+        "ontology_mappings",
+    )
+    assert joined.left_out == ()
+    assert documents[2].place("/name") == Place("f.yaml", "/contract_name")
+    assert documents[2].place("/pulls_from/0") == Place("f.yaml", "/lineage/pulls_from/0")
+    assert documents[3].place("/coercion_rules/rules/id") == Place("f.yaml", "/rules/id")
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "content", "left_out"),
+    [
+        (
+            "owners",
+            {
+                "id": " data-team",
+                "name": "Data Team",
+                "email": "data@shop.example",
+                "team": "engineering",
+                "additional_info": {"floor": 2},
+                "is_active": "True",
+            },
+            {
+                "business_owners": [
+                    {
+                        "name": "data-team",
+                        "description": "Data Team",
+                        "contact_email": "data@shop.example",
+                        "department": "engineering",
+                        "is_active": True,
+                    }
+                ]
+            },
+            ("owners.additional_info",),
+        ),
+        (
+            "owners",
+            {"id": "x", "name": "X", "description": "d", "additional_info": {}},
+            {"business_owners": [{"name": "x", "description": "d"}]},
+            ("owners.name",),
+        ),
+        ("owners", {"name": "x", "email": None}, {"business_owners": [{"name": "x"}]}, ()),
+        (
+            "systems",
+            {"name": "db", "app_id": "APP-1", "description": "D", "is_active": False},
+            {"systems": [{"name": "db", "description": "D", "is_active": False}]},
+            ("systems.app_id",),
+        ),
+        (
+            "data_feeds",
+            {"name": "f", "title": "F", "feed_type": "batch", "additional_metadata": {}, "id": 7},
+            {"data_feeds": [{"name": "f", "title": "F", "feed_type": "batch"}]},
+            ("data_feeds.id",),
+        ),
+        (
+            "domains",
+            {"name": "d", "description": "D", "parent_domain": " p "},
+            {"domains": [{"name": "d", "description": "D", "parent_domain": "p"}]},
+            (),
+        ),
+        ("teams", {"name": "t"}, {"teams": [{"name": "t"}]}, ()),
+        ("tags", {"name": "pii", "color": "#fff"}, {}, ("tags",)),
+        ("environments", {"name": "production"}, {}, ("environments",)),
+        ("compliance_frameworks", {"name": "gdpr"}, {}, ("compliance_frameworks",)),
+    ],
+)
+def test_rows_of_entities(
+    table: str, row: dict[str, Any], content: dict[str, Any], left_out: tuple[str, ...]
+) -> None:
+    document = normalise(raw(row, table))
+    assert (document.content, document.left_out) == (content, left_out)
+
+
+def test_places_of_an_owner() -> None:
+    document = normalise(raw({"id": "x", "name": "X", "email": "x@shop.example"}, "owners"))
+    for attribute, word in {"name": "id", "description": "name", "contact_email": "email"}.items():
+        assert document.place(f"/business_owners/0/{attribute}") == Place("f.yaml", f"/{word}")
+
+
+def test_entity_document() -> None:
+    content = {"systems": [" db ", {"name": "api", "system_type": "rest"}], "domains": None, "teams": []}
+    document = normalise(raw(content))
+    assert document.content == {
+        "systems": ["db", {"name": "api", "system_type": "rest"}],
+        "domains": [],
+        "teams": [],
+    }
+    assert document.place("/systems/1/name") == Place("f.yaml", "/systems/1/name")
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_contract_in_a_file_named_like_a_table(table: str) -> None:
+    for content in (DOCUMENT, {"metadata": A, "schema": SCHEMA}, MANIFEST):
+        assert normalise(raw(content, table)).name == "A"
+
+
 def test_name_and_version_of_the_contract_lead() -> None:
     content = {
         "name": "A",
@@ -278,7 +500,7 @@ def test_name_and_version_of_the_contract_lead() -> None:
 
 @pytest.mark.parametrize(
     ("domains", "expected"),
-    [([], None), (None, None), ("d", "d"), (["d"], "d"), ([{"name": "d"}], {"name": "d"})],
+    [([], None), (None, None), ("d", "d"), (["d"], "d"), ([{"name": "d"}], "d"), ({"id": "d"}, "d")],
 )
 def test_domains(domains: Any, expected: Any) -> None:
     document = normalise(raw({"title": "A", "version": "1", "domains": domains}))
@@ -328,6 +550,38 @@ def test_nothing_is_dropped(content: dict[str, Any]) -> None:
     assert [leaf for leaf in leaves(content) if leaf not in kept] == []
 
 
+def test_what_has_no_column_is_named() -> None:
+    assert set(normalise(raw(METADATA)).kept) == {
+        "type",
+        "created_at",
+        "data_feed_association",  # the second one
+        "ownership.contact",
+        "business_rules",
+        "data_quality",
+        "lineage.system_sources.app",
+    }
+    contract = {
+        "schema": SCHEMA,
+        "metadata": {"title": "order_metadata", "description": "about the metadata", "runtime": {"serve": 1}},
+        "versions": {"metadata": "2", "ontology": "7"},
+        "description": "own",
+        "coercion_rules": {"rules": {}, "description": "d"},
+        "team_access": {"level": "public", "read": [{"name": "x", "shift": "day"}]},
+        "lineage": {},
+    }
+    document = normalise(raw(contract))
+    assert (document.name, document.version) == ("order_metadata", "2")
+    assert set(document.kept) == {
+        "description",
+        "runtime.serve",
+        "versions.ontology",
+        "coercion_rules.description",
+        "team_access.level",
+        "team_access.read.shift",
+    }
+    assert normalise(raw({**DOCUMENT, "metadata": {"data_quality": 1}})).kept == ()
+
+
 def test_raw_document_is_left_alone() -> None:
     content = {"schema": {"properties": {"a": {"coercion": "x"}}, "title": "A"}, "metadata": {"version": "1"}}
     before = repr(content)
@@ -338,6 +592,8 @@ def test_raw_document_is_left_alone() -> None:
 # ------------------------------------------------------------------------------------------------- refusals
 
 A: dict[str, Any] = {"title": "A", "version": "1"}
+ROW: dict[str, Any] = {"contract_name": "A", "contract_version": "1"}
+MANIFEST: dict[str, Any] = {"api_version": "pycharter.io/v2", "kind": "DataContract", "metadata": A}
 DOCUMENT: dict[str, Any] = {"name": "A", "version": "1"}
 
 
@@ -346,9 +602,18 @@ DOCUMENT: dict[str, Any] = {"name": "A", "version": "1"}
     [
         ([], "", "a list", "key: value"),
         ("text", "", "text", "key: value"),
-        ({"contract_name": "a"}, "/contract_name", "seed set", "`name`"),
-        ({"api_version": "v2", "kind": "DataContract"}, "/api_version", "manifest", "`name`"),
-        ({"format_version": "1", "json_schema": {}}, "/format_version", "manifest", "`name`"),
+        ({"contract_name": "a"}, "", "no contract_version", "contract_version: ..."),
+        (ROW, "/contract_name", "no table", "metadata, schemas, coercion_rules, validation_rules"),
+        ({"api_version": "v1", "kind": "DataContract"}, "/api_version", '"v1"', "pycharter.io/v2"),
+        ({**MANIFEST, "kind": "Pipeline"}, "/kind", '"Pipeline"', "kind: DataContract"),
+        ({"api_version": "pycharter.io/v2"}, "", "kind null", "kind: DataContract"),
+        ({**MANIFEST, "spec": []}, "/spec", "a list", "key: value"),
+        ({**MANIFEST, "spec": {"name": "b"}}, "/spec/name", "'name'", "metadata"),
+        ({**MANIFEST, "spec": {"metadata": {}}}, "/spec/metadata", "'metadata'", "metadata"),
+        ({**MANIFEST, "metadata": {**A, "namespace": 7}}, "/metadata/namespace", "7 is no name", "text"),
+        ({"format_version": "2", "json_schema": {}}, "/format_version", '"2"', 'format_version: "1"'),
+        ({"format_version": True, "json_schema": {}}, "/format_version", "true", 'format_version: "1"'),
+        ({"format_version": "1", "metadata": A, "steps": []}, "", "without json_schema", "leave"),
         ({"apiVersion": "v3"}, "/apiVersion", "Open Data Contract", "`name`"),
         ({"version": "1"}, "", "names no contract and has no schema", "title"),
         ({"version": "1", "schema": {"type": "object"}, "x": 1}, "", "names no contract", "title"),
@@ -388,7 +653,9 @@ DOCUMENT: dict[str, Any] = {"name": "A", "version": "1"}
         ({**DOCUMENT, "team_access": {"Read": [], "read": []}}, "/team_access/Read", "'Read'", "spelling"),
         ({**A, "pulls_from": [7]}, "/pulls_from/0", "a number is not a name", "text"),
         ({**A, "pulls_from": 7}, "/pulls_from", "not a list", "[name"),
-        ({**A, "pulls_from": [{"id": 1, "title": "x"}]}, "/pulls_from/0", "no name", "{name"),
+        ({**A, "pulls_from": "x, y"}, "/pulls_from", '"x, y" may be one name or several', "[name"),
+        ({**A, "pulls_from": [{"id": "y", "title": "x"}]}, "/pulls_from/0", "the id or the title", "{name"),
+        ({**A, "bu_sme": {"id": "y", "name": "Y"}}, "/bu_sme", "the name or the id", "{name"),
         ({**A, "pulls_from": [{"app": 1}]}, "/pulls_from/0", "no name", "{name"),
         ({**A, "lineage": "x"}, "/lineage", "text, not a mapping", "key: value"),
         ({**A, "domains": ["x", "y"]}, "/domains", "2 domains", "keep one"),
@@ -429,6 +696,61 @@ def test_refused(content: Any, pointer: str, reason: str, remedy: str) -> None:
     found = refusal(content, pointer)
     assert reason in found.reason
     assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("row", "table", "pointer", "reason", "remedy"),
+    [
+        ({"contract_version": "1"}, "metadata", "", "no contract_name", "contract_name: ..."),
+        ({**ROW, "contract_version": 1.1}, "metadata", "/contract_version", "1.1", "1.10"),
+        ({**ROW, "version": "1", "id": "to_string"}, "coercion_rules", "", "no rules", "rules:"),
+        ({**ROW, "steps": []}, "pipeline_configs", "/contract_name", "no table", "leave rows of other"),
+        ({**ROW, "type": "objekt"}, "schemas", "/type", "objekt", "object"),
+        ({"email": "a@b.example"}, "owners", "", "has no name", "name"),
+        ({"id": 7}, "owners", "/id", "a number", "type"),
+        ({"name": "x", "is_active": "maybe"}, "systems", "/is_active", "text, expected boolean", "type"),
+        ({"title": "Tags", "version": "1"}, "tags", "/version", "or a contract", "rename"),
+        ({"name": "t", "version": "1", "color": "red"}, "teams", "/version", "or a contract", "rename"),
+    ],
+)
+def test_rows_refused(row: Any, table: str, pointer: str, reason: str, remedy: str) -> None:
+    found = refusal(raw(row, table), pointer)
+    assert reason in found.reason
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer", "reason"),
+    [
+        ({"systems": "x"}, "/systems", "text, expected array"),
+        ({"teams": [7]}, "/teams/0", "a number, expected string or object"),
+        ({"domains": [{"description": "x"}]}, "/domains/0", "has no name"),
+        ({"data_feeds": [{"name": "x", "role": "y"}]}, "/data_feeds/0/role", "'role'"),
+        ({"business_owners": [{"name": "x", "role": "y"}]}, "/business_owners/0/role", "no role"),
+    ],
+)
+def test_entity_documents_refused(content: Any, pointer: str, reason: str) -> None:
+    assert reason in refusal(content, pointer).reason
+
+
+@pytest.mark.parametrize("mark", ["api_version", "format_version", "contract_name", "apiVersion"])
+def test_component_files_are_no_other_shape(mark: str) -> None:
+    parts = {"metadata": Place("a_metadata.yaml", "")}
+    (found,) = refusals(Raw({"metadata": {**A, mark: "1"}}, parts["metadata"], parts))
+    assert (found.source, found.pointer) == ("a_metadata.yaml", f"/{mark}")
+
+
+def test_two_namespaces() -> None:
+    a, b = (
+        normalise(Raw({**MANIFEST, "metadata": {**A, "namespace": name}}, Place(name, ""))) for name in "ab"
+    )
+    for left, right in [(a, b), (b, a)]:
+        with pytest.raises(DocumentRefused, match="--prefix-namespace") as refused:
+            merge(left, right)
+        (found,) = refused.value.refusals
+        assert (found.source, found.pointer) == (left.namespace, "/metadata/namespace")
+        assert f"{right.namespace}#/metadata/namespace" in found.reason
+    assert merge(a, normalise(raw(A))).namespace == "a" == merge(normalise(raw(A)), a).namespace
 
 
 def test_disagreement_inside_one_contract_file() -> None:
@@ -620,7 +942,18 @@ WORDS = st.sampled_from(
         "role",
         "feed_type",
         "contract_name",
+        "contract_version",
         "api_version",
+        "format_version",
+        "kind",
+        "spec",
+        "namespace",
+        "systems",
+        "data_feeds",
+        "teams",
+        "email",
+        "is_active",
+        "dependency_type",
         "parent_domain",
         "additional_info",
         "connection_info",
@@ -643,14 +976,39 @@ IN_CONTRACT_FILE = st.builds(
 )
 
 
-@given(JSON | IDENTIFIED | IN_CONTRACT_FILE)
-def test_normalise_refuses_or_is_stable(content: Any) -> None:
+IN_MANIFEST = st.builds(
+    lambda metadata, spec: {**MANIFEST, "metadata": metadata, "spec": spec},
+    IDENTIFIED,
+    st.dictionaries(WORDS, JSON, max_size=4),
+)
+IN_ROW = st.dictionaries(WORDS, JSON, max_size=6).map(lambda rest: {**ROW, "rules": {}, **rest})
+CONTENTS = JSON | IDENTIFIED | IN_CONTRACT_FILE | IN_MANIFEST | IN_ROW
+HINTS = st.none() | st.sampled_from(sorted(TABLES)) | st.text(max_size=3)
+
+
+@given(CONTENTS, HINTS, st.booleans())
+def test_normalise_refuses_or_is_stable(content: Any, table: str | None, prefix: bool) -> None:
     try:
-        first = normalise(raw(content))
+        first = normalise(raw(content, table), prefix_namespace=prefix)
     except DocumentRefused as refused:
+        assert refused.refusals
         assert all(refusal.source == "f.yaml" and refusal.remedy for refusal in refused.refusals)
         return
-    assert normalise(raw(first.content)).content == first.content
+    if first.content:
+        assert normalise(raw(first.content), prefix_namespace=prefix).content == first.content
+    else:
+        assert first.left_out == (table,)
+
+
+@given(CONTENTS)
+def test_what_is_kept_is_in_the_metadata(content: Any) -> None:
+    try:
+        document = normalise(raw(content))
+    except DocumentRefused:
+        return
+    assert len(set(document.kept)) == len(document.kept)
+    for path in document.kept:
+        assert path.partition(".")[0] in document.content["metadata"]
 
 
 PLAIN_NAMES = st.sampled_from(["a", "b"])

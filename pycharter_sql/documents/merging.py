@@ -24,6 +24,8 @@ from pycharter_sql.errors import DocumentRefused, Refusal
 
 MAKE_AGREE = "make the two agree, or remove one of them"
 
+PREFIX_NAMES = "load them with --prefix-namespace, which names a contract <namespace>.<name>"
+
 
 def merge(a: Document, b: Document) -> Document:
     """Two sources of one contract version, joined where they complement each other.
@@ -33,8 +35,14 @@ def merge(a: Document, b: Document) -> Document:
     disagree as a whole, apart from their version, which one of the two may leave out. Associative,
     idempotent, and commutative but for ``origins``, where ``a`` leads.
 
-    Raises DocumentRefused where they disagree; each refusal names both places.
+    Raises DocumentRefused where they disagree, or come from two namespaces; each refusal names both places.
     """
+    if a.namespace is not None and b.namespace is not None and a.namespace != b.namespace:
+        place, other = a.place("/metadata/namespace"), b.place("/metadata/namespace")
+        reason = f"namespace {a.namespace!r} has this contract, and so has {b.namespace!r} in {other}"
+        raise DocumentRefused(
+            [Refusal(place.source, place.pointer, reason, PREFIX_NAMES, label_of(a.content))]
+        )
     merger = Merger(a, b)
     content = {}
     for key in [*a.content, *(key for key in b.content if key not in a.content)]:
@@ -42,7 +50,13 @@ def merge(a: Document, b: Document) -> Document:
     if merger.refusals:
         label = label_of(a.content)
         raise DocumentRefused([replace(refusal, contract=label) for refusal in merger.refusals])
-    return Document(content, merger.origins)
+    return Document(
+        content,
+        merger.origins,
+        kept=tuple(dict.fromkeys(a.kept + b.kept)),
+        left_out=tuple(dict.fromkeys(a.left_out + b.left_out)),
+        namespace=a.namespace if a.namespace is not None else b.namespace,
+    )
 
 
 class Merger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -31,6 +31,10 @@ RELATIONS = (*SYSTEMS, "business_owners", "dependencies")
 
 
 RULES = ("coercion_rules", "validation_rules")
+
+
+# Keys that make a mapping a contract file rather than one metadata file.
+CONTAINERS = frozenset({"schema", "json_schema", "metadata", "versions", *RULES})
 
 
 # What an owner is called in legacy metadata -> role.
@@ -111,11 +115,6 @@ class Document:
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     namespace: str | None = None
-
-    @property
-    def describes_entities(self) -> bool:
-        """Whether this is an entity document, or a row that has no place in the catalogue."""
-        return self.content.keys() <= ENTITY_KEYS
 
     @property
     def name(self) -> str:
@@ -216,3 +215,31 @@ def _without_secrets(value: Any) -> Any:
 
 def shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def trim(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def trim_item(item: Any) -> Any:
+    """An item of a relation with no white space around its name; the same for a domain's parents."""
+    if not isinstance(item, dict):
+        return trim(item)
+    return {key: _TIDY[key](value) if key in _TIDY else value for key, value in item.items()}
+
+
+_TIDY: Mapping[str, Callable[[Any], Any]] = {
+    "name": trim,
+    "role": trim,
+    "dependency_type": lower,
+    "parent_domain": trim_item,
+}
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether leaving the value out loses nothing: null, and what is empty."""
+    return value is None or (isinstance(value, str | list | dict) and not value)

@@ -24,6 +24,14 @@ MAX_BITS = 14_000
 
 DOCUMENT = jsonschema_rs.validator_for(DOCUMENT_SCHEMA)
 
+ENTITIES = jsonschema_rs.validator_for(
+    {
+        **DOCUMENT_SCHEMA["$defs"]["entities"],
+        "$schema": DOCUMENT_SCHEMA["$schema"],
+        "$defs": DOCUMENT_SCHEMA["$defs"],
+    }
+)
+
 
 def is_storable(value: Any) -> bool:
     """Whether ``unstorable`` has surely nothing to say. Several times as fast, and for every document."""
@@ -106,10 +114,10 @@ def unstorable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[
         yield pointer, f"a {type(value).__name__} is not JSON", "write it as text"
 
 
-def invalid(content: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What the contract document's JSON Schema, or that of its ``schema``, has against it."""
-    if not DOCUMENT.is_valid(content):
-        for error in DOCUMENT.iter_errors(content):
+def invalid(content: dict[str, Any], validator: jsonschema_rs.Validator) -> Iterator[tuple[str, str, str]]:
+    """What ``DOCUMENT`` or ``ENTITIES``, or the JSON Schema of its ``schema``, has against a document."""
+    if not validator.is_valid(content):
+        for error in validator.iter_errors(content):
             yield from _explained(error, content)
     if isinstance(schema := content.get("schema"), dict):
         dialect = schema.get("$schema", _DEFAULT_DIALECT)
@@ -174,6 +182,9 @@ def _explained(
             for key in keys:
                 reason = f"the contract document has no place for {key!r}{' here' if pointer else ''}"
                 yield pointer + pointer_step(key), reason, "correct the spelling, or move it under `metadata`"
+        case Kind.FalseSchema():
+            key = str(error.instance_path[-1])
+            yield pointer, f"an entity has no {key}", "say it in the contract that names the entity"
         case Kind.Enum(options):
             yield pointer, f"{shown(value)} is not allowed", f"use one of: {', '.join(map(str, options))}"
         case Kind.Type() if pointer.endswith("/version"):
