@@ -77,7 +77,7 @@ class Found:
 class Alias:
     """``path`` in legacy metadata holds the contract document's ``key``; ``read`` makes it canonical.
 
-    What ``read`` finds no place for it names in ``kept``, from the value on.
+    What ``read`` finds no column for it names in ``kept``: dotted paths from the value on, "" for itself.
     """
 
     key: str
@@ -103,15 +103,19 @@ def take_known_keys(
             slot = (alias.key, alias.role)
             with collecting(refusals):
                 found = _look_up(holder, alias.path)
-                if found is None or alias.path[0] in silent or (alias.first_wins and slot in slots):
+                if found is None or alias.path[0] in silent:
                     continue
                 path = ".".join(alias.path)
+                if alias.first_wins and slot in slots:
+                    if slots[slot].content[alias.key] != found.value:
+                        taken.discard(path)
+                    continue
                 taken.add(path)
                 part = alias.read(found, alias)
                 if part is not None:
                     # The column governance_rules keeps the whole of its value.
                     kept = () if alias.path[0] == "governance_rules" else part.kept
-                    part.kept = tuple(f"{path}.{word}" for word in kept)
+                    part.kept = tuple(".".join(filter(None, (path, word))) for word in kept)
                     slots[slot] = merge(slots[slot], part) if slot in slots else part
     for (key, role), part in slots.items():
         document.kept += part.kept

@@ -73,8 +73,6 @@ def as_contract_file(raw: Raw) -> ContractFile:
     """The document as a contract file. Raises DocumentRefused for a shape that is not read."""
     content, place = raw.content, raw.place
     if raw.parts:
-        for key in raw.parts:
-            _refuse_marks(content[key], raw, pointer_step(key))
         origins = {"": place} | {pointer_step(key): part for key, part in raw.parts.items()}
         return ContractFile(Document(content, origins))
     if "apiVersion" in content:
@@ -95,16 +93,6 @@ def as_contract_file(raw: Raw) -> ContractFile:
     if content.keys() & CONTAINERS:
         return ContractFile(Document(content, {"": place}))
     return ContractFile(Document({"metadata": content}, {"": place, "/metadata": place}))
-
-
-def _refuse_marks(part: Any, raw: Raw, pointer: str) -> None:
-    """A component file holds one component, no document of another shape."""
-    for mark in MARKS & part.keys() if isinstance(part, dict) else ():
-        reason = f"{mark!r} does not belong in a component file"
-        remedy = "rename the file, so that its name does not end in a component's"
-        if mark in ROW_KEYS:
-            remedy = "write the row as an item of a list: `- contract_name: ...`"
-        raise _refused(raw, f"{pointer}/{mark}", reason, remedy)
 
 
 def _manifest(raw: Raw) -> Document:
