@@ -18,7 +18,6 @@ from pycharter_sql.documents.model import (
     identity_of,
     kind_of,
     lower,
-    origins_below,
     pointer_step,
     says_nothing,
     shown,
@@ -131,12 +130,12 @@ def _add_owners(document: Document, key: str, part: Document) -> None:
     """One list a role becomes one list."""
     owners = document.content.setdefault(key, [])
     document.origins.setdefault(f"/{key}", part.origins[f"/{key}"])
-    for index, owner in enumerate(part.content[key]):
-        at = f"/{key}/{len(owners)}"
-        document.origins |= {
-            at + below: place for below, place in origins_below(part, f"/{key}/{index}").items()
-        }
-        owners.append(owner)
+    for index in range(len(part.content[key])):
+        document.origins[f"/{key}/{len(owners) + index}"] = part.place(f"/{key}/{index}")
+    for pointer, place in part.origins.items():
+        if len(steps := pointer.split("/", 3)) == 4:  # "", key, index, attribute
+            document.origins[f"/{key}/{len(owners) + int(steps[2])}/{steps[3]}"] = place
+    owners += part.content[key]
 
 
 def _look_up(holder: Document, path: tuple[str, ...]) -> Found | None:
@@ -191,6 +190,13 @@ def _mapping(found: Found, alias: Alias) -> Document:
 def _items(found: Found, key: str, target: str, role: str | None = None) -> Document:
     """A list of names, in any form legacy files write it, as the relation at the pointer ``target``."""
     whole = Document({}, {target: found.at()})
+    if isinstance(found.value, list) and all(isinstance(value, str) for value in found.value):
+        names = dict.fromkeys(map(str.strip, found.value))
+        if len(names) == len(found.value):
+            # Nearly every list. Each name stands where the list's place leads.
+            plain = role in (None, "business_owner")
+            whole.content = {"items": [name if plain else {"name": name, "role": role} for name in names]}
+            return whole
     if isinstance(found.value, str) and any(mark in found.value for mark in _SEPARATORS):
         raise found.refused(f"{shown(found.value)} may be one name or several", "write a list: [name, ...]")
     if isinstance(found.value, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from pycharter_sql.documents.aliases import OWNERSHIP, Found, take_known_keys
@@ -31,6 +32,7 @@ from pycharter_sql.documents.shapes import as_contract_file, refusal_of
 from pycharter_sql.documents.validity import (
     DOCUMENT,
     ENTITIES,
+    MAX_PROBLEMS,
     invalid,
     is_storable,
     is_too_deep,
@@ -61,7 +63,7 @@ def normalise(raw: Raw, *, prefix_namespace: bool = False) -> Document:
         storable = not is_too_deep(raw.content)
     else:
         storable = is_storable(raw.content)
-    problems = [] if storable else list(unstorable(raw.content))
+    problems = [] if storable else list(islice(unstorable(raw.content), MAX_PROBLEMS))
     if not problems and not isinstance(raw.content, dict):
         reason = f"a contract is a mapping, not {kind_of(raw.content)}"
         problems.append(("", reason, "write `key: value` pairs"))
@@ -158,7 +160,7 @@ def _from_legacy(raw: Raw, prefix_namespace: bool, refusals: list[Refusal]) -> D
         if key not in DOCUMENT_KEYS or (
             isinstance(value, dict | list) and value != document.content.get(key)
         ):
-            _adopt(leftovers, key, beside, pointer_step(key))
+            _adopt(leftovers, key, beside)
     if metadata is not None or leftovers.content:
         _keep_metadata(document, metadata or Document({}, {"": root.place("")}), leftovers, refusals)
         kept = document.content["metadata"]
@@ -167,7 +169,7 @@ def _from_legacy(raw: Raw, prefix_namespace: bool, refusals: list[Refusal]) -> D
         paths = (path for path in _paths(kept) if path not in taken)
         document.kept = tuple(dict.fromkeys([*paths, *document.kept]))
     elif "metadata" in root.content and root.content["metadata"] is None:
-        _adopt(document, "metadata", root, "/metadata")
+        _adopt(document, "metadata", root)
     return document
 
 
@@ -280,7 +282,7 @@ def _take_versions(
             reason = f"says {shown(version)}, but {place} says {shown(part['version'])}"
             refusals.append(found.refusal(reason, MAKE_AGREE))
     if homeless:
-        _adopt(leftovers, "versions", root, "/versions")
+        _adopt(leftovers, "versions", root)
     return taken
 
 
@@ -291,18 +293,24 @@ def _take_inline_rules(document: Document, refusals: list[Refusal]) -> None:
     if not inline:
         return
     document.content["schema"] = _without_inline_rules(document.content["schema"])
-    for pointer, rule_set, name, rule in inline:
-        place = document.place(pointer)
+    rule_sets: dict[str, dict[str, Any] | None] = {}
+    for rule_set in {rule_set for _, rule_set, _, _ in inline}:
         component = document.content.get(rule_set, {"rules": {}})
         rules = component.get("rules") if isinstance(component, dict) else None
+        rule_sets[rule_set] = dict(rules) if isinstance(rules, dict) else None
+        if isinstance(rules, dict):
+            document.content[rule_set] = component | {"rules": rule_sets[rule_set]}
+            document.origins.setdefault(f"/{rule_set}", document.place("/schema"))
+    for pointer, rule_set, name, rule in inline:
+        place = document.place(pointer)
+        rules = rule_sets[rule_set]
         at = f"/{rule_set}/rules{pointer_step(name)}"
-        if not isinstance(rules, dict) or (name in rules and not same_json(rules[name], rule)):
+        if rules is None or (name in rules and not same_json(rules[name], rule)):
             reason = f"this rule and {document.place(at)} disagree"
             refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE))
         elif name not in rules:
-            document.content[rule_set] = component | {"rules": rules | {name: rule}}
+            rules[name] = rule
             document.origins[at] = place
-            document.origins.setdefault(f"/{rule_set}", document.place("/schema"))
 
 
 def _inline_rules(schema: Mapping[str, Any], pointer: str, path: str) -> Iterator[tuple[str, str, str, Any]]:
@@ -379,15 +387,17 @@ def _keep_metadata(
 ) -> None:
     if metadata.content.get("version") is None and "version" in leftovers.content:
         metadata = replace(metadata, content={k: v for k, v in metadata.content.items() if k != "version"})
+    if metadata.content.keys().isdisjoint(leftovers.content):
+        document.content["metadata"] = metadata.content | leftovers.content
+        document.origins |= origins_above(metadata, "/metadata") | origins_above(leftovers, "/metadata")
+        return
     merger = Merger(metadata, leftovers)
     document.content["metadata"] = merger.value(metadata.content, leftovers.content, "")
     document.origins |= {f"/metadata{pointer}": place for pointer, place in merger.origins.items()}
     refusals += merger.refusals
 
 
-def _adopt(target: Document, key: str, holder: Document, pointer: str) -> None:
-    """Files ``holder``'s top-level value at ``pointer`` under ``key``."""
+def _adopt(target: Document, key: str, holder: Document) -> None:
+    """Files a key of one document under the same key of another."""
     target.content[key] = holder.content[key]
-    target.origins |= {
-        pointer_step(key) + below: place for below, place in origins_below(holder, pointer).items()
-    }
+    target.origins[pointer_step(key)] = holder.place(pointer_step(key))

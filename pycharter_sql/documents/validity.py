@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -21,6 +22,13 @@ from pycharter_sql.documents.model import (
 
 # Python refuses to write out longer integers, so that nobody can make it spend its time on that.
 MAX_BITS = 14_000
+
+# Of a document with more to say against it, these are enough.
+MAX_PROBLEMS = 100
+
+# In a document of more values, only the first error is looked for: the validator collects all others at once,
+# and millions of them do not fit into the memory.
+_MAX_VALUES = 100_000
 
 DOCUMENT = jsonschema_rs.validator_for(DOCUMENT_SCHEMA)
 
@@ -117,7 +125,7 @@ def unstorable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[
 def invalid(content: dict[str, Any], validator: jsonschema_rs.Validator) -> Iterator[tuple[str, str, str]]:
     """What ``DOCUMENT`` or ``ENTITIES``, or the JSON Schema of its ``schema``, has against a document."""
     if not validator.is_valid(content):
-        for error in validator.iter_errors(content):
+        for error in _errors(validator, content):
             yield from _explained(error, content)
     if isinstance(schema := content.get("schema"), dict):
         dialect = schema.get("$schema", _DEFAULT_DIALECT)
@@ -129,9 +137,30 @@ def invalid(content: dict[str, Any], validator: jsonschema_rs.Validator) -> Iter
                 f"use one of: {known}",
             )
         elif not _dialect(dialect.rstrip("#")).is_valid(schema):
-            for error in _dialect(dialect.rstrip("#")).iter_errors(schema):
+            for error in _errors(_dialect(dialect.rstrip("#")), schema):
                 for pointer, reason, remedy in _explained(error, content):
                     yield f"/schema{pointer}", f"not a valid JSON Schema: {reason}", remedy
+
+
+def _errors(
+    validator: jsonschema_rs.Validator, value: dict[str, Any]
+) -> Iterable[jsonschema_rs.ValidationError]:
+    values, level = 0, [value]
+    while level and values <= _MAX_VALUES:
+        values += len(level)
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    if values <= _MAX_VALUES:
+        return islice(validator.iter_errors(value), MAX_PROBLEMS)
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return [error]
+    return []
 
 
 _DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
