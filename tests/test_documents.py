@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import reduce
 from typing import Any
@@ -642,6 +643,12 @@ DOCUMENT: dict[str, Any] = {"name": "A", "version": "1"}
         ({**DOCUMENT, "name": "x" * 256}, "/name", "256 characters, at most 255", "shorten"),
         ({**DOCUMENT, "name": "  "}, "/name", "empty", "fill"),
         ({**DOCUMENT, "owner": "x", "schema": {"type": "objekt"}}, "/schema/type", "objekt", "object"),
+        (
+            {**DOCUMENT, "schema": {"minimum": 0, "exclusiveMinimum": True}},
+            "/schema/exclusiveMinimum",
+            "only draft 4",
+            "draft-04/schema#",
+        ),
         ({**DOCUMENT, "schema": True}, "/schema", "a boolean, expected object", "type"),
         ({"metadata": A, "schema": "public"}, "/schema", "text, expected object", "type"),
         ({**DOCUMENT, "schema": {"$schema": "http://x.example/s"}}, "/schema/$schema", "dialect", "2020-12"),
@@ -765,6 +772,44 @@ def test_inline_rule_must_agree_with_the_rule_set() -> None:
         {"schema": schema, "coercion_rules": {"rules": {"id": "y"}}}, "/schema/properties/id/coercion"
     )
     assert "f.yaml#/coercion_rules/rules/id" in found.reason
+
+
+def test_inline_checks_complement_those_of_the_rule_set() -> None:
+    schema = {"title": "A", "version": "1", "properties": {"id": {"validations": {"a": 1, "b": None}}}}
+    rules = {"id": {"b": None, "c": 3}, "x": {}}
+    document = normalise(raw({"schema": schema, "validation_rules": {"rules": rules}}))
+    assert document.content["validation_rules"]["rules"] == {"id": {"a": 1, "b": None, "c": 3}, "x": {}}
+    for check, place in {"a": "/schema/properties/id/validations", "c": "/validation_rules/rules/id"}.items():
+        pointer = f"/validation_rules/rules/id/{check}"
+        assert document.place(pointer) == Place("f.yaml", f"{place}/{check}")
+    rules["id"]["a"] = True
+    found = refusal(
+        {"schema": schema, "validation_rules": {"rules": rules}}, "/schema/properties/id/validations"
+    )
+    assert "f.yaml#/validation_rules/rules/id" in found.reason
+
+
+def test_documents_with_very_much_wrong() -> None:
+    many = refusals({**DOCUMENT, "pulls_from": [7] * 1_000})
+    assert len(many) == 100
+    # The validator would fill the memory with the errors of larger ones.
+    (first,) = refusals({**DOCUMENT, "pulls_from": [7] * 200_000})
+    assert first.pointer == "/pulls_from/0"
+
+
+def test_time_grows_with_the_document() -> None:
+    def seconds(count: int) -> float:
+        names = [f"{number:08}" for number in range(count)]
+        content = {
+            "metadata": {**A, "pulls_from": names, "bu_sme": [{"name": name} for name in names]},
+            "schema": {"properties": {name: {"coercion": "x"} for name in names}},
+            **{f"x{name}": 1 for name in names},
+        }
+        started = time.process_time()
+        normalise(raw(content))
+        return time.process_time() - started
+
+    assert seconds(40_000) < 40 * seconds(4_000)
 
 
 def test_all_refusals_at_once_with_the_contract() -> None:

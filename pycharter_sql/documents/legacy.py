@@ -305,12 +305,26 @@ def _take_inline_rules(document: Document, refusals: list[Refusal]) -> None:
         place = document.place(pointer)
         rules = rule_sets[rule_set]
         at = f"/{rule_set}/rules{pointer_step(name)}"
-        if rules is None or (name in rules and not same_json(rules[name], rule)):
-            reason = f"this rule and {document.place(at)} disagree"
-            refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE))
-        elif name not in rules:
+        if rules is not None and name not in rules:
             rules[name] = rule
             document.origins[at] = place
+        elif rules is not None and _complement(rules[name], rule):
+            # Checks of one property may stand in both places.
+            for check in rule.keys() - rules[name].keys():
+                document.origins[at + pointer_step(check)] = place.child(pointer_step(check))
+            rules[name] = rules[name] | rule
+        elif rules is None or not same_json(rules[name], rule):
+            reason = f"this rule and {document.place(at)} disagree"
+            refusals.append(Refusal(place.source, place.pointer, reason, MAKE_AGREE))
+
+
+def _complement(x: Any, y: Any) -> bool:
+    """Whether both are mappings that agree where they speak of the same."""
+    return (
+        isinstance(x, dict)
+        and isinstance(y, dict)
+        and all(same_json(x[key], y[key]) for key in x.keys() & y.keys())
+    )
 
 
 def _inline_rules(schema: Mapping[str, Any], pointer: str, path: str) -> Iterator[tuple[str, str, str, Any]]:

@@ -175,6 +175,9 @@ _DIALECTS = (
 )
 
 
+_BOUNDS = ("/exclusiveMinimum", "/exclusiveMaximum")
+
+
 @cache
 def _dialect(uri: str) -> jsonschema_rs.Validator:
     """The meta-schema of a known dialect, compiled; others would be asked of the network."""
@@ -218,6 +221,10 @@ def _explained(
             yield pointer, f"{shown(value)} is not allowed", f"use one of: {', '.join(map(str, options))}"
         case Kind.Type() if pointer.endswith("/version"):
             yield pointer, *version_type(value)
+        case Kind.Type() if isinstance(value, bool) and pointer.endswith(_BOUNDS):
+            # Meant for draft 4, which nobody guesses: the draft decides what the whole schema means.
+            reason = "a boolean, expected the limit itself; only draft 4 has it as a boolean"
+            yield pointer, reason, f"write the limit, or name the draft: $schema: {_DIALECTS[-1]}#"
         case Kind.Type(types):
             yield pointer, _wrong_type(value, types), "write it as that type"
         case Kind.MaxLength(limit):
