@@ -8,11 +8,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, TypeVar, get_args
 
@@ -75,6 +76,11 @@ class Group(click.Group):
             raise click.ClickException("\n  ".join(lines)) from error
         except UnicodeEncodeError as error:
             raise click.ClickException(f"not UTF-8: {error.object!a}") from error
+        except ValueError as error:
+            # Python's guard: a number that PostgreSQL holds, but that takes long to convert.
+            if "integer string conversion" not in str(error):
+                raise
+            raise click.ClickException("a number of thousands of digits: read it with psql") from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # click ends quietly where nobody reads on
@@ -120,7 +126,6 @@ def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # what the terminal cannot show is no reason to fail
-    sys.set_int_max_str_digits(0)  # what the catalogue holds can be shown
     ctx.obj = Target(dsn, schema)
 
 
@@ -231,7 +236,10 @@ def status(target: Target, format_: str) -> None:
 
 
 @main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--from-database", metavar="DSN", help="Also read an old PyCharter database, in place.")
+@click.option("--from-schema", default="pycharter", show_default=True, help="Where that has its tables.")
+@click.option("--prefix-namespace", is_flag=True, help="Name contracts of newer files <namespace>.<name>.")
 @click.option("--skip-invalid", is_flag=True, help="Load the rest where documents are refused.")
 @click.option("--overwrite", is_flag=True, help="Change published versions too.")
 @click.option(
@@ -255,19 +263,26 @@ def status(target: Target, format_: str) -> None:
 def load(
     target: Target,
     paths: tuple[Path, ...],
+    from_database: str | None,
+    from_schema: str,
+    prefix_namespace: bool,
     skip_invalid: bool,
     overwrite: bool,
     report: Path | None,
     plan: bool,
     format_: str,
 ) -> None:
-    """Load legacy metadata and contract documents from files and directories (YAML, JSON, NDJSON).
+    """Load legacy metadata and contract documents: YAML, JSON, NDJSON, each also as .gz.
 
-    All or nothing: a refused document means that nothing is written, unless --skip-invalid is given, and exit
-    code 1 either way. Loading the same again changes nothing.
+    PATH is a file, a directory, or - for standard input. All or nothing: a refused document means that
+    nothing is written, unless --skip-invalid is given, and exit code 1 either way. Loading the same again
+    changes nothing.
     """
+    if not paths and from_database is None:
+        raise click.UsageError("Name a PATH, - for standard input, or --from-database.")
+    source = Source(paths, from_database, from_schema)
     if plan:
-        _show_plan(target, paths, overwrite, format_)
+        _show_plan(target, source, format_, overwrite=overwrite, prefix_namespace=prefix_namespace)
         return
     if report and not os.access(report.absolute().parent, os.W_OK):
         raise click.BadParameter(
@@ -276,7 +291,14 @@ def load(
     if report and any(path.resolve() in report.resolve().parents for path in paths):
         raise click.BadParameter(f"{report} lies where documents are read from", param_hint="--report")
     with target.connection() as connection:
-        result = _load(connection, target.schema, paths, skip_invalid=skip_invalid, overwrite=overwrite)
+        result = _load(
+            connection,
+            target.schema,
+            source,
+            skip_invalid=skip_invalid,
+            overwrite=overwrite,
+            prefix_namespace=prefix_namespace,
+        )
     if report:
         text = json.dumps(result.as_json(), indent=2, ensure_ascii=False) + "\n"
         report.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -285,11 +307,27 @@ def load(
         sys.exit(1)
 
 
-def _show_plan(target: Target, paths: Iterable[Path], overwrite: bool, format_: str) -> None:
-    with target.connection() as connection, _progress(lambda: sources.size(paths)) as on_bytes:
+@dataclass(frozen=True)
+class Source:
+    """Where documents are read from."""
+
+    paths: Sequence[Path]
+    database: str | None = None
+    schema: str = "pycharter"
+
+    @contextmanager
+    def documents(self) -> Iterator[Iterator[documents.Raw | Refusal]]:
+        with _progress(lambda: sources.size(self.paths)) as on_bytes:
+            found = sources.read(self.paths, on_bytes=on_bytes)
+            if self.database is not None:
+                found = chain(found, sources.read_database(self.database, schema=self.schema))
+            yield found
+
+
+def _show_plan(target: Target, source: Source, format_: str, **how: bool) -> None:
+    with target.connection() as connection, source.documents() as found:
         connection.read_only = True
-        found = sources.read(paths, on_bytes=on_bytes)
-        planned = loader.plan(connection, found, schema=target.schema, overwrite=overwrite, read_ahead=True)
+        planned = loader.plan(connection, found, schema=target.schema, read_ahead=True, **how)
     if format_ == "json":
         _write(planned.as_json(), format_)
     else:
@@ -322,12 +360,8 @@ def _show_step(step: loader.Step) -> None:
         click.echo(f"          {change.pointer}: {old} -> {new}")
 
 
-def _load(
-    connection: psycopg.Connection[Any], schema: str, paths: Iterable[Path], **how: bool
-) -> loader.Report:
-    paths = list(paths)
-    with _progress(lambda: sources.size(paths)) as on_bytes:
-        found = sources.read(paths, on_bytes=on_bytes)
+def _load(connection: psycopg.Connection[Any], schema: str, source: Source, **how: bool) -> loader.Report:
+    with source.documents() as found:
         try:
             return loader.load(connection, found, schema=schema, read_ahead=True, **how)
         except loader.LoadRefused as refused:
@@ -381,6 +415,13 @@ def _show_report(report: loader.Report) -> None:
         _write_table(tables)
     else:
         click.echo("Nothing changed.")
+    for what, counted in (
+        ("Kept in metadata only", report.kept),
+        ("Has no place in the catalogue", report.left_out),
+    ):
+        if counted:
+            keys = ", ".join(f"{key} ({count})" for key, count in sorted(counted.items()))
+            click.echo(f"{what}: {keys}.")
 
 
 def _refusal(refusal: Refusal) -> str:
@@ -548,7 +589,7 @@ def demo(ctx: click.Context) -> None:
         names = ", ".join(sorted(path.name for path in examples.iterdir()))
         click.secho(f"\n2. Legacy metadata: {names}", bold=True)
         with target.connection() as connection:
-            report = _load(connection, target.schema, [examples])
+            report = _load(connection, target.schema, Source([examples]))
     _show_report(report)
     if report.refusals:
         sys.exit(1)

@@ -2215,6 +2215,15 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
    WHERE ((d.was IS NULL) AND (jsonb_typeof(d.document) = 'object'::text) AND (NOT (d.document ? 'schema'::text)))
  UNION ALL
   SELECT d.place,
+     '/metadata/namespace'::text,
+     format('the contract of this name is of namespace %s, not %s'::text, (d.was #>> '{metadata,namespace}'::text[]), (d.document #>> '{metadata,namespace}'::text[])) AS format,
+     'Load it with --prefix-namespace, which names a contract <namespace>.<name>.'::text
+    FROM ( SELECT unnest(refusals.documents) AS document,
+             unnest(refusals.stored) AS was,
+             generate_subscripts(refusals.documents, 1) AS place) d
+   WHERE (((d.was #>> '{metadata,namespace}'::text[]) <> (d.document #>> '{metadata,namespace}'::text[])) AND (NOT refusals.overwrite))
+ UNION ALL
+  SELECT d.place,
      ''::text,
      'another document of the same call is of the same contract version'::text,
      'Merge the two, or leave one of them out.'::text

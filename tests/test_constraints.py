@@ -103,6 +103,9 @@ def rejected() -> Iterator[tuple[str, str]]:
     for table in ENTITIES:
         yield f"{table}_pkey", f"INSERT INTO {table} (id, name) VALUES (#1, 'another')"
         yield f"{table}_name_key", f"INSERT INTO {table} (name) SELECT name FROM {table}"
+    digests = "INSERT INTO document_digests (data_contract_id, digest) VALUES"
+    yield "document_digests_pkey", f"{digests} (#1, ''), (#1, '')"
+    yield "document_digests_data_contract_id_fkey", f"{digests} (#9, '')"
     for table, column in LINKS.items():
         keys = f"data_contract_id, {column}" + (", permission" if "access" in table else "")
         rest = ", 'read'" if "access" in table else ""
@@ -233,7 +236,7 @@ def test_what_must_be_said(catalogue: Catalogue) -> None:
     )
     assert {column for (column,) in demanded} == {
         *(f"{table}.name" for table in ENTITIES),
-        *("schemas.name", "schemas.schema_data"),
+        *("schemas.name", "schemas.schema_data", "document_digests.digest"),
         *("coercion_rules.schema_id", "coercion_rules.rules"),
         *("validation_rules.schema_id", "validation_rules.rules"),
         *("governance_rules.name", "governance_rules.rule_definition"),

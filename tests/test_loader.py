@@ -965,9 +965,9 @@ MALFORMED: dict[str, tuple[str, str, str, str]] = {
     "no mapping": ("just text", "", "not text", "key: value"),
     "nothing": ("", "", "empty", "remove"),
     "a shape not read yet": (
-        "contract_name: A\ncontract_version: '1'",
-        "/contract_name",
-        "not read yet",
+        "apiVersion: v3.0.2\nkind: DataContract\nid: a",
+        "/apiVersion",
+        "Open Data Contract Standard",
         "name",
     ),
 }

@@ -315,7 +315,7 @@ def test_the_fast_parser_is_taken_for_plain_lines(monkeypatch: pytest.MonkeyPatc
     value = {"name": "A, b", "at": "10:20:30", 'q": ': [1, -2.5, True, None, {"é": "x\n"}]}
     monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("parsed by json"))
     for text in (orjson.dumps(value), json.dumps(value, ensure_ascii=False).encode()):
-        assert parsing._parse_json(text, Place("a", "")).content == value
+        assert parsing.parse_json(text, Place("a", "")).content == value
 
 
 @given(OBJECTS.filter(bool))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -16,7 +16,7 @@ import orjson
 
 from pycharter_sql.documents import Document, Place, Raw, merge, normalise
 from pycharter_sql.documents.merging import MAKE_AGREE, same_json
-from pycharter_sql.documents.model import RELATIONS
+from pycharter_sql.documents.model import RELATIONS, label_of
 from pycharter_sql.errors import DocumentRefused, Refusal
 
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
@@ -43,6 +43,7 @@ class Sendable:
     text: bytes  # JSON; empty for an entity document
     mentions: bytes  # JSON of that part which names entities
     origins: dict[str, Place]
+    namespace: str | None = None
 
     @classmethod
     def of(cls, number: int, document: Document) -> Sendable:
@@ -50,7 +51,20 @@ class Sendable:
         if "name" not in content:
             return cls(number, "", "", b"", _json_text(content), document.origins)
         mentions = _json_text({key: content[key] for key in _NAMING if key in content})
-        return cls(number, document.name, document.version, _json_text(content), mentions, document.origins)
+        return cls(
+            number,
+            document.name,
+            document.version,
+            _json_text(content),
+            mentions,
+            document.origins,
+            document.namespace,
+        )
+
+    @property
+    def document(self) -> Document:
+        """As it was, but for what only the report wants to know."""
+        return Document(json.loads(self.text), self.origins, namespace=self.namespace)
 
     @property
     def digest(self) -> str:
@@ -63,7 +77,7 @@ class _Claim:
 
     value: Any
     place: Place
-    contract: str  # that of the place
+    contract: str | None  # that of the place
     numbers: list[int] = field(default_factory=list)
     disputed: bool = False
 
@@ -76,13 +90,18 @@ class Intake:
     copy on disk.
     """
 
-    def __init__(self, documents: Iterable[Raw | Refusal | Mapping[str, Any]]) -> None:
+    def __init__(
+        self, documents: Iterable[Raw | Refusal | Mapping[str, Any]], *, prefix_namespace: bool = False
+    ) -> None:
         self.documents = documents
+        self.prefix_namespace = prefix_namespace
         self.read = 0
         self.unread = 0  # documents that were refused before they had a number
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
         self.merged = 0
+        self.kept: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
         self._copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY)  # noqa: SIM115  # closed on exit
         self._offsets: list[int] = []
         self._first: dict[tuple[str, str], int] = {}
@@ -112,13 +131,15 @@ class Intake:
                 continue
             raw = found if isinstance(found, Raw) else Raw(dict(found), Place(f"document {self.read}", ""))
             try:
-                document = normalise(raw)
+                document = normalise(raw, prefix_namespace=self.prefix_namespace)
             except DocumentRefused as error:
                 self.unread += 1
                 self.refusals += error.refusals
                 continue
             number = len(self._offsets)
             sendable = Sendable.of(number, document)
+            self.kept.update(document.kept)
+            self.left_out.update(document.left_out)
             self._keep(sendable)
             self._hold_against_others(number, document)
             if not sendable.name:
@@ -146,7 +167,7 @@ class Intake:
                 yield from sources
                 continue
             try:
-                document = reduce(merge, (Document(json.loads(one.text), one.origins) for one in sources))
+                document = reduce(merge, (source.document for source in sources))
             except DocumentRefused as error:
                 self.refusals += error.refusals
                 self.refused.update(numbers)
@@ -168,7 +189,7 @@ class Intake:
         """Refuses all documents that describe something of an entity in more than one way."""
         for kind, name, attribute, value, pointer in _descriptions(document.content):
             place = document.place(pointer)
-            said = _Claim(value, place, document.label)
+            said = _Claim(value, place, label_of(document.content))
             claim = self._claims.setdefault((kind, name, attribute), said)
             claim.numbers.append(number)
             disagree = f"documents disagree on the {attribute} of {kind} {name!r}; see also"

@@ -23,6 +23,7 @@ def load(
     schema: str = "pycharter",
     skip_invalid: bool = False,
     overwrite: bool = False,
+    prefix_namespace: bool = False,
     read_ahead: bool = False,
 ) -> Report:
     """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
@@ -34,14 +35,15 @@ def load(
     Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
     two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
     are left out and reported; otherwise one of them means that nothing is written. A document that differs
-    from a published version (active, deprecated, retired) is refused unless ``overwrite``.
+    from a published version (active, deprecated, retired) is refused unless ``overwrite``; so are contracts
+    of one name in two namespaces, unless ``prefix_namespace`` puts the namespace before each name.
 
     Works inside the caller's transaction and never commits it; on an autocommit connection that is outside a
     transaction the load is one transaction of its own.
 
     Raises LoadRefused, and psycopg.Error where the database itself fails. Design: "Migration Path".
     """
-    with atomic(conn), Intake(documents) as intake:
+    with atomic(conn), Intake(documents, prefix_namespace=prefix_namespace) as intake:
         run = _Load(conn, schema, overwrite=overwrite)
         if not run.send_everything(intake, read_ahead):
             run = _Load(conn, schema, overwrite=overwrite)
@@ -49,6 +51,7 @@ def load(
                 run.send_carefully(batch)
         report = run.finished()
         report.read, report.merged = intake.read, intake.merged
+        report.kept, report.left_out = dict(intake.kept), dict(intake.left_out)
         report.refusals = intake.refusals + run.refusals
         report.refused = intake.unread + len(intake.refused | run.refused)
         if report.refusals and not skip_invalid:

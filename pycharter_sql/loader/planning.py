@@ -86,13 +86,14 @@ def plan(
     *,
     schema: str = "pycharter",
     overwrite: bool = False,
+    prefix_namespace: bool = False,
     read_ahead: bool = False,
 ) -> Plan:
     """What ``load`` of the same documents would do now. Arguments are those of ``load``; writes nothing.
 
     Works in a READ ONLY transaction. Raises psycopg.Error where the database fails.
     """
-    with atomic(conn), Intake(documents) as intake:
+    with atomic(conn), Intake(documents, prefix_namespace=prefix_namespace) as intake:
         run = _Plan(conn, schema, overwrite=overwrite)
         if not run.send_everything(intake, read_ahead):
             run = _Plan(conn, schema, overwrite=overwrite)

@@ -26,6 +26,9 @@ class Report:
     contract version, ``refused`` those that were left out. ``inserted``, ``updated`` and ``unchanged`` count
     contract versions, ``tables`` the rows of every table. Where a load wrote nothing because a document was
     refused, the counts of contracts and tables are 0.
+
+    ``kept`` counts, by key ("data_quality", "runtime.serve"), what legacy documents say that has no column
+    and lives on in the contract's metadata; ``left_out`` what has no place here at all ("systems.app_id").
     """
 
     read: int = 0
@@ -36,6 +39,8 @@ class Report:
     unchanged: int = 0
     tables: dict[str, Counts] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def loaded(self) -> int:
@@ -43,7 +48,7 @@ class Report:
         return self.inserted + self.updated + self.unchanged
 
     def as_json(self) -> dict[str, Any]:
-        """The report as JSON values: documents, contracts, tables, refusals."""
+        """The report as JSON values: documents, contracts, tables, refusals, kept, left_out."""
         return {
             "documents": {"read": self.read, "merged": self.merged, "refused": self.refused},
             "contracts": {
@@ -54,6 +59,8 @@ class Report:
             },
             "tables": {name: asdict(counts) for name, counts in sorted(self.tables.items())},
             "refusals": [asdict(refusal) for refusal in self.refusals],
+            "kept": dict(sorted(self.kept.items())),
+            "left_out": dict(sorted(self.left_out.items())),
         }
 
 

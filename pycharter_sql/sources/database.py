@@ -19,7 +19,7 @@ from psycopg import sql
 from pycharter_sql import migrations
 from pycharter_sql.documents import Place, Raw, normalise
 from pycharter_sql.errors import CatalogueError, DocumentRefused, Refusal
-from pycharter_sql.sources.files import _Malformed, _parse_json
+from pycharter_sql.sources.parsing import Malformed, parse_json
 
 # Rows a round trip: few, since one contract may be megabytes.
 ROWS_AT_A_TIME = 100
@@ -69,8 +69,8 @@ def _rows(
         for where, row in cursor.execute(sql.SQL(query).format(old=sql.Identifier(schema))):
             place = _place(schema, where)
             try:
-                yield place, _parse_json(row.encode(), place).content
-            except _Malformed as malformed:
+                yield place, parse_json(row.encode(), place).content
+            except Malformed as malformed:
                 yield place, malformed.refusal(place.source)
 
 
@@ -181,8 +181,8 @@ def _attributes(row: dict[str, Any]) -> dict[str, Any]:
         known["is_active"] = {"true": True, "false": False}.get(word.strip().lower(), word)
     if isinstance(text := known.get("connection_info"), str):
         try:
-            details = _parse_json(text.encode(), Place("", "")).content
-        except _Malformed:
+            details = parse_json(text.encode(), Place("", "")).content
+        except Malformed:
             details = text
         # Text such as `5432` is JSON too, but no more than text.
         known["connection_info"] = details if isinstance(details, dict) else text

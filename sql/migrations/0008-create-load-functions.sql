@@ -238,6 +238,15 @@ BEGIN ATOMIC
     ) AS d
     WHERE was IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema'
     UNION ALL
+    SELECT d.place, '/metadata/namespace', format(
+            'the contract of this name is of namespace %s, not %s', was #>> '{metadata,namespace}',
+            document #>> '{metadata,namespace}'),
+        'Load it with --prefix-namespace, which names a contract <namespace>.<name>.'
+    FROM (
+        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+    ) AS d
+    WHERE was #>> '{metadata,namespace}' <> document #>> '{metadata,namespace}' AND NOT overwrite
+    UNION ALL
     SELECT d.place, '', 'another document of the same call is of the same contract version',
         'Merge the two, or leave one of them out.'
     FROM (
