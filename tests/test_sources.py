@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import subprocess
+import sys
+import textwrap
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -74,6 +80,198 @@ def test_every_kind_of_file(folder: Path) -> None:
         ("sub/g.yaml#/0", {"x": 1}),
         ("sub/g.yaml#/1", 2),
     ]
+
+
+def test_compressed_files(folder: Path) -> None:
+    write("a.yaml.gz", gzip.compress(b"x: 1\n---\nx: 2\n"))
+    write("b.json.GZ", gzip.compress(b'[{"x": 1}]'))
+    write("c.ndjson.gz", gzip.compress(b'{"x": 1}\n') + gzip.compress(b'{"x": 2}\n'))
+    write("d_metadata.yaml.gz", gzip.compress(b"title: d\n"))
+    write("d_schema.json", "{}")
+    write("e.tar.gz", gzip.compress(b""))
+    assert read(".") == [
+        ("a.yaml.gz:1", {"x": 1}),
+        ("a.yaml.gz:2", {"x": 2}),
+        ("b.json.GZ#/0", {"x": 1}),
+        ("c.ndjson.gz:1", {"x": 1}),
+        ("c.ndjson.gz:2", {"x": 2}),
+        ("d_metadata.yaml.gz", {"metadata": {"title": "d"}, "schema": {}}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("x: 1\n---\nx: 2\n", [("-:1", {"x": 1}), ("-:2", {"x": 2})]),
+        ("- x: 1\n", [("-#/0", {"x": 1})]),
+        ("--- {x: 1}\n", [("-", {"x": 1})]),
+        ('\n\n{"x": 1}\n\n{"x": 2}', [("-:3", {"x": 1}), ("-:5", {"x": 2})]),
+        ('\ufeff{"x": 1}\n', [("-:1", {"x": 1})]),
+        ('{"x":\n 1}\n', [("-", {"x": 1})]),
+        ('[\n{"x": 1}\n]', [("-#/0", {"x": 1})]),
+        ('[{"x": 1}]\n', [("-:1#/0", {"x": 1})]),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, content: str, found: list[tuple[str, Any]], compressed: bool
+) -> None:
+    given = gzip.compress(content.encode()) if compressed else content.encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    assert read("-") == found
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        (b'{"x": 1}\n{"x": }\n', "line 1, column 7: invalid JSON"),
+        (b'{"x": 1, "x": 2}\n', "the key 'x' stands twice"),
+        (b"{x: 1}\n", "line 1, column 2: invalid JSON"),
+        (b"x: 1\ny: \xff\n", "line 2: not UTF-8"),
+        (gzip.compress(b"x: 1\n" * 1000)[:-9], "not a sound gzip file: Compressed file ended"),
+    ],
+)
+def test_standard_input_refused(monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    (refusal,) = (found for found in sources.read(["-"]) if isinstance(found, Refusal))
+    assert refusal.source in ("-", "-:1", "-:2")
+    assert reason in refusal.reason
+    assert refusal.remedy
+
+
+def test_bytes_are_counted_as_they_are_in_the_file(folder: Path) -> None:
+    paths = [
+        write("a.ndjson", '{"x": 1}\n' * 50_000),
+        write("b.yaml.gz", gzip.compress(b"x: 1\n")),
+        write("c.json", '{"x": "' + "y" * 200_000 + '"}'),
+        write("d.yaml", "x: 1\n"),
+    ]
+    counts: list[int] = []
+    for _ in sources.read(paths, on_bytes=counts.append):
+        pass
+    assert sum(counts) == sources.size([*paths, "-"]) == sum(Path(path).stat().st_size for path in paths)
+    assert max(counts) < 500_000
+
+
+def test_rows_of_tables(folder: Path) -> None:
+    write("owners.yaml", "- id: x\n")
+    write("metadata.yaml.gz", gzip.compress(b"- contract_name: a\n"))
+    write("old_schema.json", '[{"contract_name": "a"}]')
+    write("schemas.ndjson", '{"contract_name": "a"}\n')
+    write("tags.yaml", "[]")
+    write("systems.yaml", "title: Systems\n")  # a contract, for all that its file is named so
+    write("a_validation_rules.yaml", "contract_name: a\n")
+    write("other.yaml", "- contract_name: a\n")
+    tables = {str(found.place): found.table for found in sources.read(["."]) if isinstance(found, Raw)}
+    assert tables == {
+        "owners.yaml#/0": "owners",
+        "metadata.yaml.gz#/0": "metadata",
+        "old_schema.json#/0": "schemas",
+        "schemas.ndjson:1": "schemas",
+        "systems.yaml": None,
+        "a_validation_rules.yaml": "validation_rules",
+        "other.yaml#/0": None,
+    }
+
+
+def test_a_manifest_in_a_file_named_like_a_component(folder: Path) -> None:
+    write("order_metadata.yaml", "api_version: pycharter.io/v2\n---\napi_version: pycharter.io/v2\n")
+    write("order_schema.yaml", "type: object\n")
+    assert read(".") == [
+        ("order_metadata.yaml:1", {"api_version": "pycharter.io/v2"}),
+        ("order_metadata.yaml:2", {"api_version": "pycharter.io/v2"}),
+        ("order_schema.yaml", {"schema": {"type": "object"}}),
+    ]
+
+
+def test_a_seed_set(folder: Path) -> None:
+    """Small, but with every table, and one contract whose parts stand in six files."""
+    set_ = {
+        "contracts": "- {name: order, version: 1.0.0, status: active, description: Orders of the shop}",
+        "schemas": """
+            - contract_name: order
+              contract_version: 1.0.0
+              title: order
+              version: 1.0.0
+              type: object
+              properties: {order_id: {type: string}}
+        """,
+        "metadata": """
+            - contract_name: order
+              contract_version: 1.0.0
+              title: order_metadata
+              version: 1.0.0
+              status: active
+              description: Metadata of the orders
+              ownership: {business_owners: [sales-team], bu_sme: [], it_sme: [platform-team]}
+              lineage: {pulls_from: [checkout-db], pushes_to: [warehouse]}
+              governance_rules: {sensitivity: internal, dependencies: [Customer]}
+              runtime: {storage_locations: [], serve: {endpoint: /v1/order}}
+              last_updated: 2024-01-01
+        """,
+        "coercion_rules": """
+            - contract_name: order
+              contract_version: 1.0.0
+              title: order_coercion
+              version: 1.0.0
+              rules: {order_id: coerce_to_string}
+        """,
+        "validation_rules": """
+            - contract_name: order
+              contract_version: 1.0.0
+              title: order_validation
+              version: 1.0.0
+              rules: {order_id: {non_empty_string: null}}
+        """,
+        "owners": "- {id: sales-team, name: Sales, email: sales@shop.example, team: commerce}",
+        "systems": "- {name: checkout-db, app_id: APP-7, description: Where orders are placed}",
+        "domains": "- {name: commerce, description: Selling}",
+        "data_feeds": "- {name: order, title: Orders, feed_type: batch, is_active: true}",
+        "teams": "[]",
+        "tags": "- {name: pii, color: red}",
+        "environments": "- {name: production}",
+        "compliance_frameworks": "- {name: gdpr}",
+    }
+    for table, rows in set_.items():
+        write(f"{table}.yaml", textwrap.dedent(rows))
+    contracts: list[Document] = []
+    entities: dict[str, Any] = {}
+    left_out: list[str] = []
+    for found in sources.read(["."]):
+        assert isinstance(found, Raw), found
+        document = normalise(found)
+        left_out += document.left_out
+        if "name" in document.content:
+            contracts.append(document)
+        else:
+            entities |= document.content
+    order = reduce(merge, contracts)
+    assert (order.label, len(contracts)) == ("order@1.0.0", 5)
+    assert order.content["description"] == "Orders of the shop"
+    assert order.content["schema"]["properties"] == {"order_id": {"type": "string"}}
+    assert order.content["validation_rules"]["rules"] == {"order_id": {"non_empty_string": None}}
+    assert order.content["business_owners"] == [
+        "sales-team",
+        {"name": "platform-team", "role": "technical_sme"},
+    ]
+    assert order.content["metadata"]["last_updated"] == "2024-01-01"
+    assert {"runtime.serve", "last_updated", "coercion_rules.title"} <= set(order.kept)
+    assert entities == {
+        "business_owners": [
+            {
+                "name": "sales-team",
+                "description": "Sales",
+                "contact_email": "sales@shop.example",
+                "department": "commerce",
+            }
+        ],
+        "systems": [{"name": "checkout-db", "description": "Where orders are placed"}],
+        "domains": [{"name": "commerce", "description": "Selling"}],
+        "data_feeds": [{"name": "order", "title": "Orders", "feed_type": "batch", "is_active": True}],
+    }
+    assert sorted(left_out) == ["compliance_frameworks", "environments", "systems.app_id", "tags"]
 
 
 def test_a_file_named_twice_is_read_once(folder: Path) -> None:
@@ -177,12 +375,6 @@ def test_several_documents_in_a_component_file(folder: Path) -> None:
     assert all(isinstance(refusal, Refusal) and "several" in refusal.reason for refusal in found)
 
 
-def test_a_list_in_a_component_file_is_rows(folder: Path) -> None:
-    assert read(write("metadata.yaml", "- contract_name: a\n")) == [
-        ("metadata.yaml#/0", {"contract_name": "a"})
-    ]
-
-
 # -------------------------------------------------------------------------------------------------- refusals
 
 
@@ -240,11 +432,68 @@ def test_a_list_in_a_component_file_is_rows(folder: Path) -> None:
         ("a.yaml", "{a: " * 100_000, "100 levels"),
         ("a.yaml", "? " * 100_000 + "x", "100 levels"),
         ("a.json", "[" * 100_000 + "]" * 100_000, "100 levels"),
+        ("a.txt.gz", gzip.compress(b"x"), "not a .yaml"),
+        ("a.yaml.gz", "x: 1\n", "not a sound gzip file: Not a gzipped file"),
+        ("a.yaml.gz", "", "empty"),
+        ("a.json.gz", gzip.compress(b'{"x": 1}')[:-4], "Compressed file ended"),
+        ("a.json.gz", gzip.compress(b'{"x": 1}')[:10] + b"\xff" * 20, "not a sound gzip file: "),
+        ("a.json.gz", gzip.compress(b'{"x": 1}') + b"more", "not a sound gzip file: "),
+        ("a.yaml.gz", gzip.compress(b"x: \xff\n"), "line 1: not UTF-8"),
+        ("a.yaml.gz", gzip.compress(b"x: \xe2\x82"), "line 1: not UTF-8"),
         ("a.json", '{"a":' * 100_000, "100 levels"),
     ],
 )
 def test_refused(folder: Path, name: str, content: str | bytes, reason: str) -> None:
     assert reason in refused(name, content).reason
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [
+        ("a.json", '{"a": "', '"}'),
+        ("a.ndjson", '{"x": 1}\n{"a": "', '"}\n{"x": 2}\n'),
+        ("a.yaml", "x: 1\n---\na: ", "\n"),
+        ("a.yaml", "x: 1\n---\n# ", "\n"),
+    ],
+)
+def test_the_length_of_a_document(folder: Path, name: str, begin: str, end: str) -> None:
+    write(name, begin + "x" * (50 << 20) + end)
+    assert all(isinstance(found, Raw) for found in sources.read([name]))
+    write(name, begin + "x" * (65 << 20) + end)
+    *before, found = sources.read([name])
+    assert [document.content for document in before if isinstance(document, Raw)] == [{"x": 1}][: len(before)]
+    assert isinstance(found, Refusal)
+    assert "more than 64 MB" in found.reason
+    assert "split it" in found.remedy
+
+
+def test_the_limit_is_one_of_documents_not_of_files(folder: Path) -> None:
+    comment = "#" + "x" * (1 << 20) + "\n"
+    assert len(read(write("a.yaml", "".join(f"x: {n}\n{comment}---\n" for n in range(70))))) == 70
+
+
+@pytest.mark.parametrize("name", ["a.json.gz", "a.ndjson.gz", "a.yaml.gz", "-"])
+def test_a_gzip_bomb_does_not_eat_the_memory(folder: Path, name: str) -> None:
+    # 4 GB of text, each of its members 64 MB.
+    bomb = gzip.compress(b'{"a": "') + gzip.compress(b"x" * (64 << 20)) * 64
+    Path("a.json.gz").write_bytes(bomb)
+    if name != "-":
+        Path(name).write_bytes(bomb)
+    program = (
+        "import resource, sys; from pycharter_sql import sources\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "print(*sources.read(sys.argv[1:]))"
+    )
+    with Path("a.json.gz").open("rb") as standard_input:
+        ran = subprocess.run(
+            [sys.executable, "-c", program, name],
+            stdin=standard_input,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert "more than 64 MB" in ran.stdout
 
 
 def test_alias_bomb(folder: Path) -> None:
@@ -329,11 +578,23 @@ def test_yaml_is_read_exactly(tmp_path_factory: pytest.TempPathFactory, value: A
 @given(
     st.binary(max_size=40) | st.text("{}[]-:?&*!<>|'\"#%, \nab01.", max_size=40).map(str.encode),
     st.sampled_from([".yaml", ".json", ".ndjson"]),
+    st.sampled_from(["", ".gz"]),
+    st.booleans(),
 )
-def test_no_bytes_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str) -> None:
-    path = tmp_path_factory.mktemp("bytes") / f"a{suffix}"
-    path.write_bytes(content)
+def test_no_bytes_raise(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str, compression: str, really: bool
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / f"a{suffix}{compression}"
+    path.write_bytes(gzip.compress(content) if compression and really else content)
     assert read(str(path))
+
+
+@given(st.binary(max_size=40) | st.text("{}[]-:\"'\\n ab1", max_size=40).map(str.encode), st.booleans())
+def test_no_standard_input_raises(content: bytes, compressed: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        given_ = gzip.compress(content) if compressed else content
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given_)))
+        assert read("-")
 
 
 # --------------------------------------------------------------------------------------------------- examples

@@ -84,7 +84,7 @@ class Malformed(Exception):
     """Why the document that is being read cannot be."""
 
     def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
+        super().__init__(reason, remedy)
         self.reason = reason
         self.remedy = remedy
 
@@ -225,6 +225,10 @@ def yaml_documents(file: BinaryIO, source: str) -> Iterator[Raw | Refusal]:
         yield Refusal(source, "", reason, _NOT_READ_ON)
 
 
+class _BrokenText(Malformed):
+    """Why neither this document nor what stands after it can be read."""
+
+
 class _YamlText:
     """The text of a YAML file, in the pieces that the parser asks for."""
 
@@ -239,12 +243,12 @@ class _YamlText:
             piece = self.file.read(size)
             self.length += len(piece)
             if self.length > MAX_DOCUMENT:
-                raise _too_long()
+                raise _BrokenText(*_too_long().args)
             try:
                 text = self.decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
                 line = self.line + error.object.count(b"\n", 0, error.start)
-                raise _not_utf8(line) from None
+                raise _BrokenText(*_not_utf8(line).args) from None
             self.line += piece.count(b"\n")
             # Half a character is no text yet, but not the end either.
             if text or not piece:
@@ -279,6 +283,8 @@ class _YamlDocuments:
         event = self.loader.get_event()
         try:
             value = self._node(event, 0)
+        except _BrokenText:
+            raise  # and the parser would go on for ever
         except Malformed as malformed:
             # The later documents may be sound; but what is malformed in one way may be so in others.
             try:
