@@ -101,6 +101,7 @@ def test_contract_document_is_trimmed_and_lowered() -> None:
                 "pulls_from": [" x ", {"name": "y\n"}],
                 "domain": {"name": " d", "parent_domain": " e"},
                 "team_access": {"Read": [" t"]},
+                "dependencies": [{"name": "z", "dependency_type": "Optional"}],
             }
         )
     )
@@ -111,6 +112,7 @@ def test_contract_document_is_trimmed_and_lowered() -> None:
         "pulls_from": ["x", {"name": "y"}],
         "domain": {"name": "d", "parent_domain": "e"},
         "team_access": {"read": ["t"]},
+        "dependencies": [{"name": "z", "dependency_type": "optional"}],
     }
 
 
