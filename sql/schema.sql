@@ -1565,6 +1565,7 @@ DECLARE
     added jsonb[];
     changed_only jsonb[];
     written jsonb[];
+    naming jsonb[];
     entities jsonb;
     steps jsonb := '[]';
     tables jsonb;
@@ -1617,7 +1618,8 @@ BEGIN
         ) AS d;
     END IF;
 
-    written := added || changed_only;
+    written := CASE WHEN changed_only IS NULL THEN added ELSE added || changed_only END;
+    naming := CASE WHEN mentions = '{}' THEN accepted ELSE accepted || mentions END;
     IF changed_only IS NOT NULL THEN
         steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
     END IF;
@@ -1629,9 +1631,9 @@ BEGIN
             'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
         FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
         LEFT JOIN (
-            SELECT * FROM load_entities(accepted || mentions)
+            SELECT * FROM load_entities(naming)
             UNION ALL
-            SELECT * FROM load_data_feeds(accepted || mentions)
+            SELECT * FROM load_data_feeds(naming)
         ) AS e USING (table_name)
         GROUP BY table_name
     ) AS t;

@@ -22,6 +22,7 @@ from pycharter_sql.errors import DocumentRefused, Refusal
 # Documents a call: enough that a call's fixed cost does not show, few enough that PostgreSQL keeps reusing
 # the memory it parses them in. BATCH_BYTES bounds that memory where documents are large.
 BATCH = 250
+FIRST_BATCH = 25  # soon there, so that the database has something to do
 BATCH_BYTES = 8 << 20
 
 # What the loader's own temporary file keeps in memory before it goes to disk, in bytes.
@@ -44,6 +45,7 @@ class Sendable:
     mentions: bytes  # JSON of that part which names entities
     origins: dict[str, Place]
     namespace: str | None = None
+    digest: str = ""  # of the text, in hexadecimal digits
 
     @classmethod
     def of(cls, number: int, document: Document) -> Sendable:
@@ -51,24 +53,22 @@ class Sendable:
         if "name" not in content:
             return cls(number, "", "", b"", _json_text(content), document.origins)
         mentions = _json_text({key: content[key] for key in _NAMING if key in content})
+        text = _json_text(content)
         return cls(
             number,
             document.name,
             document.version,
-            _json_text(content),
+            text,
             mentions,
             document.origins,
             document.namespace,
+            blake2b(text, digest_size=16).hexdigest(),
         )
 
     @property
     def document(self) -> Document:
         """As it was, but for what only the report wants to know."""
         return Document(json.loads(self.text), self.origins, namespace=self.namespace)
-
-    @property
-    def digest(self) -> str:
-        return blake2b(self.text, digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -275,10 +275,11 @@ def _descriptions(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, A
 def _batches(documents: Iterator[Sendable]) -> Iterator[list[Sendable]]:
     batch: list[Sendable] = []
     size = 0
+    most = min(FIRST_BATCH, BATCH)
     for sent in documents:
-        if batch and (len(batch) == BATCH or size + len(sent.text) > BATCH_BYTES):
+        if batch and (len(batch) == most or size + len(sent.text) > BATCH_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, size, most = [], 0, BATCH
         batch.append(sent)
         size += len(sent.text)
     if batch:
