@@ -8,6 +8,7 @@ benchmarks/README.md says what each figure means.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -76,6 +77,7 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
     limit: list[Taken] = []
     ours: list[Taken] = []
     again: list[Taken] = []
+    planned: list[Taken] = []
     few: list[Taken] = []
     with catalogue(pg_bin) as dsn, TemporaryDirectory() as directory:
         many_documents, few_documents = Path(directory, "many.ndjson"), Path(directory, "few.ndjson")
@@ -89,6 +91,7 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
             _empty(dsn)
             limit.append(_timed(dsn, lambda connection: _copy_in(connection, rows)))
             _empty(dsn)
+            planned.append(_timed(dsn, lambda connection: _plan(connection, many_documents, documents)))
             ours.append(_timed(dsn, lambda connection: _load(connection, many_documents)))
             again.append(_timed(dsn, lambda connection: _load(connection, many_documents, unchanged=True)))
             _empty(dsn)
@@ -98,8 +101,11 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
     click.echo(f"load        {_described(ours)}")
     click.echo(f"load/limit                     {_spread(ratios)}")
     click.echo(f"unchanged second load/load     {_spread(_ratios(again, ours))}")
+    click.echo(f"plan/load                      {_spread(_ratios(planned, ours))}")
     by_size = [ratio * FEW / documents for ratio in _ratios(ours, few)]
     click.echo(f"a document of {documents}/one of {FEW}   {_spread(by_size)}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    click.echo(f"Python's peak: {peak:.0f} MB")
     if at_most is not None and median(ratios) > at_most:
         click.echo(f"The median, {median(ratios):.2f}, exceeds {at_most}.", err=True)
         sys.exit(1)
@@ -110,6 +116,11 @@ def _load(connection: Connection, path: Path, *, unchanged: bool = False) -> Non
     report = loader.load(connection, sources.read([path]), read_ahead=True)
     connection.commit()
     assert report.loaded == report.read == (report.unchanged if unchanged else report.inserted), report
+
+
+def _plan(connection: Connection, path: Path, documents: int) -> None:
+    plan = loader.plan(connection, sources.read([path]), read_ahead=True)
+    assert plan.count("insert", contracts=True) == documents, plan.refusals
 
 
 def _copy_out(connection: Connection, directory: Path) -> list[tuple[sql.Composed, Path]]:
