@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import orjson
+import yaml
 
 SYSTEMS, TEAMS, OWNERS, DOMAINS = 300, 200, 150, 40  # how many there are to choose from
 
@@ -64,6 +65,39 @@ def write_ndjson(path: Path, count: int, *, seed: int = 1) -> None:
     with path.open("wb") as file:
         for document in documents(count, seed=seed):
             file.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def write_legacy(directory: Path, count: int, suffix: str, *, seed: int = 1) -> None:
+    """The same contracts as an older PyCharter kept them: a contract file each, .json or .yaml."""
+    directory.mkdir()
+    for number, document in enumerate(documents(count, seed=seed)):
+        content = _legacy(document)
+        text = (
+            orjson.dumps(content)
+            if suffix == ".json"
+            else yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False).encode()
+        )
+        (directory / f"{number}_contract{suffix}").write_bytes(text)
+
+
+def _legacy(document: dict[str, Any]) -> dict[str, Any]:
+    relations = ("pulls_from", "pushes_to", "system_sources", "business_owners", "dependencies", "domain")
+    return {
+        "schema": document["schema"],
+        "coercion_rules": document["coercion_rules"],
+        "validation_rules": document["validation_rules"],
+        "ownership": document["ownership"],
+        "governance_rules": document["governance_rules"] | {"access_control": document["team_access"]},
+        "metadata": document["metadata"]
+        | {key: document[key] for key in relations}
+        | {
+            "description": document["description"],
+            "is_data_feed": document["is_data_feed"],
+            "data_feed_association": [
+                {"title": document["data_feed"]["name"], "type": document["data_feed"]["feed_type"]}
+            ],
+        },
+    }
 
 
 def _documents(random: Random) -> Iterator[dict[str, Any]]:

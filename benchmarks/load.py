@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,9 +22,11 @@ import click
 import psycopg
 from psycopg import sql
 
-from benchmarks.generate import write_ndjson
+from benchmarks.generate import write_legacy, write_ndjson
 from benchmarks.server import catalogue, pg_bin_option
 from pycharter_sql import loader, migrations, sources
+from pycharter_sql.documents import Document, Raw, normalise
+from pycharter_sql.errors import Refusal
 
 SCHEMA = "pycharter"
 CHUNK = 1 << 20  # bytes
@@ -71,19 +73,27 @@ class Taken:
 @click.option(
     "--at-most", type=float, metavar="RATIO", help="Exit with 1 where the median ratio exceeds this."
 )
+@click.option(
+    "--shape",
+    type=click.Choice(["documents", "json", "yaml"]),
+    default="documents",
+    show_default=True,
+    help="Contract documents as NDJSON, or legacy contract files, one each.",
+)
 @pg_bin_option
-def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) -> None:
+def main(documents: int, runs: int, at_most: float | None, shape: str, pg_bin: Path | None) -> None:
     """Load generated contract documents, in turns with the limit, and print how much longer that takes."""
     limit: list[Taken] = []
     ours: list[Taken] = []
     again: list[Taken] = []
     planned: list[Taken] = []
+    parsed: list[Taken] = []  # read, and no more
+    normalised: list[Taken] = []  # read and normalised, and no more
     few: list[Taken] = []
     with catalogue(pg_bin) as dsn, TemporaryDirectory() as directory:
-        many_documents, few_documents = Path(directory, "many.ndjson"), Path(directory, "few.ndjson")
-        write_ndjson(many_documents, documents)
-        write_ndjson(few_documents, FEW)
-        click.echo(f"{documents} documents of {many_documents.stat().st_size / documents:.0f} bytes")
+        many_documents = _written(Path(directory, "many"), documents, shape)
+        few_documents = _written(Path(directory, "few"), FEW, shape)
+        click.echo(f"{documents} documents of {sources.size([many_documents]) / documents:.0f} bytes")
         with migrations.connect(dsn) as connection:
             _load(connection, many_documents)
             rows = _copy_out(connection, Path(directory))
@@ -91,6 +101,8 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
             _empty(dsn)
             limit.append(_timed(dsn, lambda connection: _copy_in(connection, rows)))
             _empty(dsn)
+            parsed.append(_alone(lambda: sources.read([many_documents])))
+            normalised.append(_alone(lambda: map(_normalised, sources.read([many_documents]))))
             planned.append(_timed(dsn, lambda connection: _plan(connection, many_documents, documents)))
             ours.append(_timed(dsn, lambda connection: _load(connection, many_documents)))
             again.append(_timed(dsn, lambda connection: _load(connection, many_documents, unchanged=True)))
@@ -101,6 +113,8 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
     click.echo(f"load        {_described(ours)}")
     click.echo(f"load/limit                     {_spread(ratios)}")
     click.echo(f"unchanged second load/load     {_spread(_ratios(again, ours))}")
+    click.echo(f"reading alone/load             {_spread(_ratios(parsed, ours))}")
+    click.echo(f"reading, normalising/load      {_spread(_ratios(normalised, ours))}")
     click.echo(f"plan/load                      {_spread(_ratios(planned, ours))}")
     by_size = [ratio * FEW / documents for ratio in _ratios(ours, few)]
     click.echo(f"a document of {documents}/one of {FEW}   {_spread(by_size)}")
@@ -109,6 +123,27 @@ def main(documents: int, runs: int, at_most: float | None, pg_bin: Path | None) 
     if at_most is not None and median(ratios) > at_most:
         click.echo(f"The median, {median(ratios):.2f}, exceeds {at_most}.", err=True)
         sys.exit(1)
+
+
+def _written(path: Path, documents: int, shape: str) -> Path:
+    if shape == "documents":
+        path = path.with_suffix(".ndjson")
+        write_ndjson(path, documents)
+    else:
+        write_legacy(path, documents, f".{shape}")
+    return path
+
+
+def _normalised(found: Raw | Refusal) -> Document:
+    assert isinstance(found, Raw), found
+    return normalise(found)
+
+
+def _alone(work: Callable[[], Iterable[object]]) -> Taken:
+    wall, python = time.perf_counter(), time.process_time()
+    for _ in work():
+        pass
+    return Taken(time.perf_counter() - wall, time.process_time() - python, 0)
 
 
 def _load(connection: Connection, path: Path, *, unchanged: bool = False) -> None:
