@@ -13,7 +13,7 @@ from pycharter_sql.documents import Place, Raw, normalise
 from pycharter_sql.errors import DocumentRefused, Refusal
 from pycharter_sql.loader.intake import Intake, Sendable
 from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
-from pycharter_sql.loader.sending import Run, atomic
+from pycharter_sql.loader.sending import Run, atomic, sent_everything
 
 
 def load(
@@ -44,11 +44,7 @@ def load(
     Raises LoadRefused, and psycopg.Error where the database itself fails. Design: "Migration Path".
     """
     with atomic(conn), Intake(documents, prefix_namespace=prefix_namespace) as intake:
-        run = _Load(conn, schema, overwrite=overwrite)
-        if not run.send_everything(intake, read_ahead):
-            run = _Load(conn, schema, overwrite=overwrite)
-            for batch in intake.settled():
-                run.send_carefully(batch)
+        run = sent_everything(intake, lambda: _Load(conn, schema, overwrite=overwrite), read_ahead)
         report = run.finished()
         report.read, report.merged = intake.read, intake.merged
         report.kept, report.left_out = dict(intake.kept), dict(intake.left_out)

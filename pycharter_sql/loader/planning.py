@@ -15,7 +15,7 @@ from pycharter_sql.documents.merging import same_json
 from pycharter_sql.documents.model import lifted, place_in, pointer_step
 from pycharter_sql.errors import Refusal
 from pycharter_sql.loader.intake import Intake, Sendable, mentioned
-from pycharter_sql.loader.sending import Run, atomic
+from pycharter_sql.loader.sending import Run, atomic, sent_everything
 
 Action = Literal["insert", "update", "unchanged", "dangling"]
 
@@ -94,11 +94,7 @@ def plan(
     Works in a READ ONLY transaction. Raises psycopg.Error where the database fails.
     """
     with atomic(conn), Intake(documents, prefix_namespace=prefix_namespace) as intake:
-        run = _Plan(conn, schema, overwrite=overwrite)
-        if not run.send_everything(intake, read_ahead):
-            run = _Plan(conn, schema, overwrite=overwrite)
-            for batch in intake.settled():
-                run.send_carefully(batch)
+        run = sent_everything(intake, lambda: _Plan(conn, schema, overwrite=overwrite), read_ahead)
         return Plan(
             intake.read,
             intake.merged,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -76,20 +76,6 @@ class Run(ABC):
         self, contracts: Sequence[Sendable], others: Sequence[Sendable], answer: dict[str, Any]
     ) -> None:
         """Takes down what the database says of a batch; its refusals are taken down already."""
-
-    def send_everything(self, intake: Intake, read_ahead: bool) -> bool:
-        """Sends all documents; False where some turned out to need another look (see ``Intake``)."""
-        batches = iter(intake)
-        try:
-            with self.conn.transaction():
-                self.send_all(batches, read_ahead)
-                if intake.reconsidered:
-                    raise psycopg.Rollback
-        except BatchRefused:
-            for _ in batches:
-                pass  # only reads what is left
-            return False
-        return not intake.reconsidered
 
     def send_carefully(self, batch: list[Sendable]) -> None:
         """As ``send``, but refuses a document that the database fails with, rather than failing with it.
@@ -203,6 +189,28 @@ class Run(ABC):
         contract = f"{sent.name}@{sent.version}"
         self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract))
         self.refused.add(sent.number)
+
+
+Kind = TypeVar("Kind", bound=Run)
+
+
+def sent_everything(intake: Intake, new_run: Callable[[], Kind], read_ahead: bool) -> Kind:
+    """Sends all documents, from the beginning where some turn out to need another look (see ``Intake``)."""
+    run = new_run()
+    batches = iter(intake)
+    try:
+        with run.conn.transaction():
+            run.send_all(batches, read_ahead)
+            if not intake.reconsidered:
+                return run
+            raise psycopg.Rollback
+    except BatchRefused:
+        for _ in batches:
+            pass  # only reads what is left
+    run = new_run()
+    for batch in intake.settled():
+        run.send_carefully(batch)
+    return run
 
 
 @contextmanager
