@@ -280,6 +280,10 @@ def load(
     """
     if not paths and from_database is None:
         raise click.UsageError("Name a PATH, - for standard input, or --from-database.")
+    if plan and (report or skip_invalid):
+        raise click.UsageError("--plan takes neither --report nor --skip-invalid: it writes nothing.")
+    if format_ != "text" and not plan:
+        raise click.UsageError("--format goes with --plan; --report FILE writes JSON of a load.")
     source = Source(paths, from_database, from_schema)
     if plan:
         _show_plan(target, source, format_, overwrite=overwrite, prefix_namespace=prefix_namespace)
@@ -288,7 +292,7 @@ def load(
         raise click.BadParameter(
             f"{report.parent} is no directory that can be written to", param_hint="--report"
         )
-    if report and any(path.resolve() in report.resolve().parents for path in paths):
+    if report and any(path.resolve() in (report.resolve(), *report.resolve().parents) for path in paths):
         raise click.BadParameter(f"{report} lies where documents are read from", param_hint="--report")
     with target.connection() as connection:
         result = _load(
@@ -401,7 +405,7 @@ def _show_report(report: loader.Report) -> None:
     read = f"{report.read} document{'' if report.read == 1 else 's'} read"
     if report.merged:
         read += f" ({report.merged} merged)"
-    if report.refusals and not report.loaded:
+    if report.refusals and not report.tables:
         click.echo(f"Nothing was written: {read}, {report.refused} refused.")
         return
     counts = f"{report.inserted} inserted, {report.updated} updated, {report.unchanged} unchanged"

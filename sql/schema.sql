@@ -484,9 +484,9 @@ CREATE FUNCTION pycharter.compare_entities(documents jsonb[]) RETURNS TABLE(tabl
              ELSE 'unchanged'::text
          END AS "case",
      c.changes,
-     ((m.kind = 'data feed'::text) AND (m.name = ANY (ARRAY( SELECT pycharter.item_name(COALESCE((d.d -> 'data_feed'::text), (d.d -> 'name'::text))) AS item_name
+     ((m.kind = 'data feed'::text) AND (m.name = ANY (ARRAY( SELECT pycharter.item_name((d.d -> 'data_feed'::text)) AS item_name
             FROM unnest(compare_entities.documents) d(d)
-           WHERE (d.d ? 'name'::text)))))
+           WHERE ((d.d ? 'name'::text) AND (d.d ? 'data_feed'::text))))))
     FROM (( SELECT e.kind,
              e.name,
              e.attributes,
@@ -1133,7 +1133,7 @@ END;
 COMMENT ON FUNCTION pycharter.contract_rows(contract_ids uuid[]) IS 'How many rows of each table belong to these contract versions.';
 
 CREATE FUNCTION pycharter.delete_components() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
@@ -1149,7 +1149,7 @@ $$;
 COMMENT ON FUNCTION pycharter.delete_components() IS 'Trigger: deletes the components of deleted contracts.';
 
 CREATE FUNCTION pycharter.delete_replaced_components() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
@@ -1169,6 +1169,24 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.delete_replaced_components() IS 'Trigger: deletes components that their contract no longer refers to.';
+
+CREATE FUNCTION pycharter.domains_below(domain_id uuid) RETURNS TABLE(id uuid)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH RECURSIVE below AS (
+          SELECT d.id
+            FROM pycharter.domains d
+           WHERE (d.parent_domain_id = domains_below.domain_id)
+         UNION
+          SELECT d.id
+            FROM (below b_1
+              JOIN pycharter.domains d ON ((d.parent_domain_id = b_1.id)))
+         )
+  SELECT b.id
+    FROM below b;
+END;
+
+COMMENT ON FUNCTION pycharter.domains_below(domain_id uuid) IS 'The domains that lie within a domain, however deep.';
 
 CREATE FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -1200,7 +1218,7 @@ $_$;
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
 
 CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 DECLARE
@@ -1234,7 +1252,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
 
-CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[]) RETURNS uuid[]
+CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1243,8 +1261,10 @@ CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests
     SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
-    -- As in load_documents: what is known now stays so until this load ends.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    IF to_load THEN
+        -- As in load_documents: what is known now stays so until this load ends.
+        PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    END IF;
     RETURN (
         SELECT array_agg((
             SELECT c.id FROM data_contracts AS c JOIN document_digests AS k ON k.data_contract_id = c.id
@@ -1256,7 +1276,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[]) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it.';
+COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it. to_load: takes the turn of a load; a plan only looks.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -1576,6 +1596,13 @@ BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
+    -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
+    PERFORM FROM data_contracts AS c
+    WHERE c.id IN (
+        SELECT (SELECT k.id FROM data_contracts AS k
+                WHERE k.name = document ->> 'name' AND k.version = document ->> 'version')
+        FROM (SELECT unnest(documents) AS document) AS d)
+    ORDER BY c.id FOR NO KEY UPDATE;
 
     SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
     FROM compare_documents(documents, shape_checked, overwrite) AS c;
@@ -1953,8 +1980,18 @@ DECLARE
     overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
     moved bigint := 0;
     rows_moved bigint;
+    depending text;
 BEGIN
     PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    SELECT c.name INTO depending FROM data_contracts AS c
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = c.id
+    WHERE (c.data_feed_id, l.dependency_feed_id) IN ((ids[1], ids[2]), (ids[2], ids[1]))
+    ORDER BY c.name LIMIT 1;
+    IF depending IS NOT NULL THEN
+        RAISE EXCEPTION 'contract "%" serves one of the two and depends on the other', depending
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Remove that dependency first: no contract depends on its own feed.';
+    END IF;
     -- Required by either name, required.
     UPDATE data_feed_dependencies AS l SET dependency_type = 'required'
     FROM data_feed_dependencies AS other
@@ -1996,8 +2033,11 @@ DECLARE
     rows_moved bigint;
 BEGIN
     PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
-    UPDATE domains SET parent_domain_id = (SELECT parent_domain_id FROM domains WHERE id = ids[1])
-    WHERE id = ids[2] AND parent_domain_id = ids[1];
+    -- What lies below the one that goes is lifted to its place first, then the one that stays cannot end below itself.
+    IF ids[2] IN (SELECT b.id FROM domains_below(ids[1]) AS b) THEN
+        UPDATE domains SET parent_domain_id = (SELECT parent_domain_id FROM domains WHERE id = ids[1])
+        WHERE id = ids[2];
+    END IF;
     UPDATE domains SET parent_domain_id = ids[2] WHERE parent_domain_id = ids[1];
     GET DIAGNOSTICS rows_moved = ROW_COUNT;
     moved := rows_moved;
@@ -2008,7 +2048,10 @@ BEGIN
 
     UPDATE domains AS kept SET
         description = coalesce(kept.description, gone.description),
-        parent_domain_id = coalesce(kept.parent_domain_id, gone.parent_domain_id)
+        parent_domain_id = coalesce(kept.parent_domain_id, (
+            SELECT gone.parent_domain_id
+            WHERE gone.parent_domain_id <> kept.id AND gone.parent_domain_id NOT IN (
+                SELECT b.id FROM domains_below(kept.id) AS b)))
     FROM domains AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
     DELETE FROM domains WHERE id = ids[1];
     RETURN moved;
@@ -2144,6 +2187,7 @@ BEGIN
         SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal);
 
     SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') INTO entities FROM compare_entities(accepted || mentions) AS e;
+    PERFORM refuse_what_triggers_would(entities);
     RETURN jsonb_build_object('contracts', contracts, 'entities', entities, 'refusals', refused);
 END
 $$;
@@ -2246,6 +2290,20 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
              generate_subscripts(refusals.changes, 1) AS place) d,
      LATERAL jsonb_array_elements_text(d.changed) key(value)
    WHERE ((d.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text])) AND (NOT refusals.overwrite))
+ UNION ALL
+  SELECT d.place,
+     '/ownership/resource_id'::text,
+     format('another contract has the resource_id "%s"'::text, d.resource_id) AS format,
+     'Choose another resource_id, or leave it out.'::text
+    FROM (( SELECT (n.document #>> '{ownership,resource_id}'::text[]) AS resource_id,
+             n.document,
+             n.was,
+             n.place
+            FROM ( SELECT unnest(refusals.documents) AS document,
+                     unnest(refusals.stored) AS was,
+                     generate_subscripts(refusals.documents, 1) AS place) n) d
+      JOIN pycharter.ownership o ON ((o.resource_id = d.resource_id)))
+   WHERE (d.resource_id IS DISTINCT FROM (d.was #>> '{ownership,resource_id}'::text[]))
  UNION ALL
   SELECT d.place,
      '/dependencies'::text,
@@ -2354,6 +2412,44 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.refuse_sealed(contract pycharter.data_contracts) IS 'Raises where the contract version is sealed, unless the setting pycharter_sql.overwrite is yes.';
+
+CREATE FUNCTION pycharter.refuse_what_triggers_would(entities jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    refused text;
+BEGIN
+    SELECT e ->> 'name' INTO refused FROM jsonb_array_elements(entities) AS e
+    WHERE contains_credential(e #> '{changes,connection_info,new}') LIMIT 1;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'connection_info of system "%" holds a credential', refused
+            USING HINT = 'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.';
+    END IF;
+    WITH RECURSIVE said AS (
+        SELECT (e ->> 'name') COLLATE "C" AS name, (e #>> '{changes,parent_domain,new}') COLLATE "C" AS parent
+        FROM jsonb_array_elements(entities) AS e
+        WHERE e ->> 'table_name' = 'domains' AND e #> '{changes,parent_domain}' IS NOT NULL
+    ),
+    above AS (
+        SELECT s.name, s.parent AS ancestor FROM said AS s
+        UNION
+        SELECT a.name, coalesce(s.parent, p.name)
+        FROM above AS a
+        LEFT JOIN said AS s ON s.name = a.ancestor
+        LEFT JOIN domains AS d ON d.name = a.ancestor
+        LEFT JOIN domains AS p ON p.id = d.parent_domain_id
+        WHERE coalesce(s.parent, p.name) IS NOT NULL
+    )
+    SELECT a.name INTO refused FROM above AS a WHERE a.name = a.ancestor LIMIT 1;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'domain "%" would be its own ancestor', refused
+            USING HINT = 'Choose a parent domain that does not lie within "' || refused || '".';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_what_triggers_would(entities jsonb) IS 'Raises what a load would meet in the triggers of systems and domains. Takes rows of compare_entities.';
 
 CREATE FUNCTION pycharter.register_contract(document jsonb) RETURNS uuid
     LANGUAGE plpgsql
@@ -2525,7 +2621,7 @@ $$;
 COMMENT ON FUNCTION pycharter.revise_relations(documents jsonb[]) IS 'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes the type of those dependencies that stay.';
 
 CREATE FUNCTION pycharter.seal_components() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 DECLARE
@@ -2561,19 +2657,25 @@ $$;
 COMMENT ON FUNCTION pycharter.seal_contract() IS 'Trigger: refuses to change or delete a sealed contract version.';
 
 CREATE FUNCTION pycharter.seal_everything() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM refuse_sealed(c) FROM (SELECT * FROM data_contracts WHERE published_at <> now() LIMIT 1) AS c;
+    IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'DELETE what is not published. To destroy all, say so: '
+                         'SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+    DELETE FROM document_digests;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.seal_everything() IS 'Trigger: refuses to TRUNCATE while any contract version is sealed.';
+COMMENT ON FUNCTION pycharter.seal_everything() IS 'Trigger: refuses to TRUNCATE, unless the setting pycharter_sql.overwrite is yes.';
 
 CREATE FUNCTION pycharter.seal_links() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 DECLARE
@@ -2620,7 +2722,7 @@ $$;
 COMMENT ON FUNCTION pycharter.set_data_feed() IS 'Trigger: fills in the feed that the contract of a dependency serves.';
 
 CREATE FUNCTION pycharter.set_published() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
@@ -2629,6 +2731,15 @@ BEGIN
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
         ELSE coalesce(OLD.published_at, now())
     END;
+    IF TG_OP = 'UPDATE' THEN
+        -- Waits for whoever is changing a component: what is published is what is there.
+        PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
+        PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
+        PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;
+        PERFORM FROM governance_rules WHERE id = NEW.governance_rules_id FOR SHARE;
+        PERFORM FROM metadata_record WHERE id = NEW.metadata_id FOR SHARE;
+        PERFORM FROM ownership WHERE resource_id = NEW.ownership_id FOR SHARE;
+    END IF;
     RETURN NEW;
 END
 $$;
@@ -2647,6 +2758,18 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.set_updated() IS 'Trigger: says when and by which database user a row was last changed, whoever changes it.';
+
+CREATE FUNCTION pycharter.take_turns() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
 
 CREATE VIEW pycharter.contract_access AS
  SELECT c.id AS contract_id,
@@ -3278,6 +3401,8 @@ CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER business_owners_take_turns BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
 
 CREATE TRIGGER coercion_rules_seal_update AFTER UPDATE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
@@ -3358,6 +3483,8 @@ CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds RE
 
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER domains_forget_digests AFTER UPDATE ON pycharter.domains REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER domains_lock_moves BEFORE UPDATE OF parent_domain_id ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.lock_domain_moves();
@@ -3365,6 +3492,8 @@ CREATE TRIGGER domains_lock_moves BEFORE UPDATE OF parent_domain_id ON pycharter
 CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id ON pycharter.domains FOR EACH ROW WHEN ((new.parent_domain_id IS NOT NULL)) EXECUTE FUNCTION pycharter.refuse_domain_cycle();
 
 CREATE TRIGGER domains_set_updated BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER domains_take_turns BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER governance_rules_seal_delete AFTER DELETE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
 
@@ -3396,9 +3525,13 @@ CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_i
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER systems_take_turns BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER teams_forget_digests AFTER UPDATE ON pycharter.teams REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER teams_take_turns BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER validation_rules_seal_delete AFTER DELETE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 

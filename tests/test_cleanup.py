@@ -163,7 +163,9 @@ def test_contracts_that_serve_a_merged_feed_serve_the_other(conn: Conn) -> None:
     conn.commit()
     assert conn.execute("SELECT merge_data_feed('A', 'B')").fetchone() == (1,)
     assert queries.get_document(conn, "A", "1")["data_feed"] == "B"
-    with pytest.raises(psycopg.errors.CheckViolation):
+    with pytest.raises(
+        psycopg.errors.RestrictViolation, match='"A" serves one of the two and depends on the other'
+    ):
         conn.execute("SELECT merge_data_feed('x', 'B')")
 
 
@@ -182,6 +184,22 @@ def test_domains_move_with_the_one_they_lie_within(conn: Conn) -> None:
         SELECT d.name, p.name FROM domains AS d LEFT JOIN domains AS p ON p.id = d.parent_domain_id ORDER BY 1
         """
     assert conn.execute(query).fetchall() == [("below", "new"), ("new", "top"), ("top", None)]
+
+
+@pytest.mark.parametrize("from_", "abcd")
+@pytest.mark.parametrize("into", "abcd")
+def test_any_domain_merges_into_any_other(conn: Conn, from_: str, into: str) -> None:
+    if from_ == into:
+        pytest.skip("one domain")
+    conn.execute("SET search_path = pycharter")
+    for name, parent in (("a", None), ("b", "a"), ("c", "b"), ("d", "a")):
+        above = "(SELECT id FROM domains WHERE name = %s)"
+        conn.execute(
+            f"INSERT INTO domains (name, parent_domain_id) SELECT %s, {above}".encode(), [name, parent]
+        )
+    conn.execute("SELECT merge_domain(%s, %s)", [from_, into])
+    names = "SELECT string_agg(name, '' ORDER BY name) FROM domains"
+    assert conn.execute(names).fetchone() == ("abcd".replace(from_, ""),)
 
 
 def test_from_python(catalogue: Conn, kind: cleanup.Kind) -> None:

@@ -730,3 +730,16 @@ def test_a_plan(catalogue: Callable[..., Result], tmp_path: Path) -> None:
     file(path, said)
     conflict = catalogue("load", "--plan", path, code=1)
     assert f"refused: {path}#/description (A@1): the version is active" in conflict.stderr
+
+
+def test_a_report_never_lands_on_what_is_read(catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    path = file(tmp_path / "a.json", {"name": "A", "version": "1", "schema": {}})
+    for read in (path, tmp_path):
+        assert "lies where documents are read" in catalogue("load", "--report", path, read, code=2).stderr
+    assert json.loads(path.read_text())["name"] == "A"
+
+
+def test_options_that_do_not_go_together(catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    catalogue("load", "--plan", "--report", tmp_path / "r.json", EXAMPLES, code=2)
+    catalogue("load", "--format", "json", EXAMPLES, code=2)
+    catalogue("load", code=2)

@@ -123,6 +123,7 @@ def document_of(conn: Conn, name: str = "Aircraft", version: str = "1.0.0") -> D
 
 
 def empty(conn: Conn) -> None:
+    conn.execute("SET LOCAL pycharter_sql.overwrite = 'yes'")
     conn.execute(f"TRUNCATE {', '.join('pycharter.' + name for name in ROWS_OF_WHOLE)} CASCADE".encode())
     conn.commit()
 

@@ -546,8 +546,9 @@ def test_what_only_the_database_refuses_takes_no_other_document_with_it(
 
 def test_one_resource_id_for_two_contracts(conn: Conn) -> None:
     documents = [contract(name, ownership={"resource_id": "r", "owner": name}) for name in "AB"]
-    [refusal] = refused(lambda: loader.load(conn, documents))
-    assert refusal.contract == "B@1.0.0"
+    refusals = refused(lambda: loader.load(conn, documents))
+    assert {refusal.contract for refusal in refusals} == {"A@1.0.0", "B@1.0.0"}
+    assert {refusal.pointer for refusal in refusals} == {"/ownership/resource_id"}
     loader.load(conn, documents[:1])
     # Nor can one contract take another's over, and change it by that.
     loader.load(conn, [contract("B", ownership={"resource_id": "s"})])
@@ -655,6 +656,32 @@ def test_a_batch_is_bounded_in_bytes(conn: Conn, monkeypatch: pytest.MonkeyPatch
     documents.append(contract("large", description="x" * 5000))
     assert loader.load(conn, documents).inserted == 7
     assert len(sizes) == 4 and max(sizes[:3]) < 2500 < 5000 < sizes[3]
+
+
+def test_an_entity_document_that_the_database_refuses(conn: Conn, batch: int) -> None:
+    secret = {"systems": [system("S", connection_info={"password": "hunter2"})]}
+    [refusal] = refused(lambda: loader.load(conn, [contract("A"), secret]))
+    assert (refusal.source, refusal.contract) == ("document 2", None)
+    assert "credential" in refusal.reason and "hunter2" not in str(refusal)
+    report = loader.load(conn, [contract("A"), secret, {"systems": ["T"]}], skip_invalid=True)
+    assert (report.inserted, report.refused, report.tables["systems"].inserted) == (1, 1, 1)
+
+
+def test_a_refusal_in_pipeline_mode(conn: Conn) -> None:
+    loader.load(conn, [contract("A", ownership={"resource_id": "r"})])
+    with conn.pipeline(), pytest.raises(LoadRefused, match="resource_id"):
+        loader.load(conn, [contract("B", ownership={"resource_id": "r"})])
+
+
+def test_a_source_on_the_same_connection_outlives_a_refused_batch(own_database: Conn, batch: int) -> None:
+    migrations.apply(own_database.info.dsn, schema="second")
+    loader.load(own_database, (contract(f"N{number}") for number in range(5)))
+    own_database.execute(
+        "ALTER TABLE second.data_contracts ADD CONSTRAINT house_rule_check CHECK (name <> 'N3')"
+    )
+    copied = queries.documents(own_database)
+    report = loader.load(own_database, copied, schema="second", skip_invalid=True)
+    assert (report.read, report.inserted, report.refused) == (5, 4, 1)
 
 
 def test_what_is_known_is_not_sent_again(conn: Conn, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,51 @@ def test_of_files(conn: Conn, tmp_path: Path) -> None:
     ]
 
 
+REFUSED_BY_TRIGGERS: list[list[Document]] = [
+    [contract("A", pulls_from=[{"name": "S", "connection_info": {"password": "hunter2"}}])],
+    [{"systems": [{"name": "S", "connection_info": {"password": "hunter2"}}]}],
+    [{"domains": [{"name": "B", "parent_domain": "A"}]}],
+    [contract("A", domain={"name": "B", "parent_domain": "A"})],
+    [contract("A", ownership={"resource_id": "r"}), contract("B", ownership={"resource_id": "r"})],
+    [contract("A", ownership={"resource_id": "taken"})],
+]
+
+
+@pytest.mark.parametrize("documents", REFUSED_BY_TRIGGERS)
+def test_a_plan_refuses_what_a_load_refuses(conn: Conn, batch: int, documents: list[Document]) -> None:
+    conn.execute(
+        """
+        INSERT INTO pycharter.domains (name) VALUES ('B');
+        INSERT INTO pycharter.domains (name, parent_domain_id) SELECT 'A', id FROM pycharter.domains;
+        INSERT INTO pycharter.ownership (resource_id) VALUES ('taken');
+        """
+    )
+    plan = loader.plan(conn, documents)
+    report = loader.load(conn, documents, skip_invalid=True)
+    assert plan.refusals == report.refusals
+    assert plan.refused == report.refused > 0
+    assert "hunter2" not in str(plan.as_json())
+
+
+def test_a_plan_waits_for_no_load_and_no_load_for_a_plan(conn: Conn) -> None:
+    loader.load(conn, [contract("A")])
+    conn.commit()
+    with psycopg.connect(conn.info.dsn) as other:
+        loader.load(conn, [contract("B")])
+        other.execute("SET lock_timeout = '1s'")
+        loader.plan(other, [contract("A")])
+        conn.commit()
+        conn.execute("SET lock_timeout = '1s'")
+        loader.load(conn, [contract("C")])
+
+
+def test_a_feed_that_no_contract_serves_is_dangling(conn: Conn) -> None:
+    loader.load(conn, [contract("Order", data_feed="F")])
+    partial = {"name": "Order", "version": "1.0.0", "description": "d"}
+    plan = loader.plan(conn, [partial, contract("Z", dependencies=["Order"])])
+    assert ("dangling", "data_feeds", "Order") in lines(plan)
+
+
 NAMES = st.sampled_from("ABC")
 ITEMS = st.lists(
     st.one_of(

@@ -130,12 +130,11 @@ def test_truncate(catalogue: Conn, table: str) -> None:
     catalogue.execute(truncate)
 
 
-def test_truncate_where_nothing_is_published(catalogue: Conn) -> None:
+def test_truncate_forgets_what_is_known(catalogue: Conn) -> None:
+    loader.load(catalogue, [document("open", "draft")])
     catalogue.execute("SET LOCAL pycharter_sql.overwrite = 'yes'")
-    catalogue.execute("DELETE FROM data_contracts WHERE name = 'sealed'")
-    catalogue.commit()
     catalogue.execute("TRUNCATE data_contract_system_pulls")
-    catalogue.execute("TRUNCATE data_contracts CASCADE")
+    assert loader.load(catalogue, [document("open", "draft")]).updated == 1
 
 
 def test_a_link_cannot_move_to_or_from_a_published_version(catalogue: Conn) -> None:
@@ -271,3 +270,64 @@ def test_publishing_waits_for_a_change_that_is_under_way(catalogue: Conn) -> Non
             assert len(errors) == 1
             assert isinstance(errors[0], psycopg.errors.RestrictViolation) == (second is change)
             two.rollback()
+
+
+def test_publishing_waits_for_a_component_that_is_being_changed(catalogue: Conn) -> None:
+    """Also where the component belongs to no contract yet."""
+    catalogue.execute("INSERT INTO metadata_record (resource_id, metadata_data) VALUES ('loose', '{}')")
+    catalogue.commit()
+    with psycopg.connect(catalogue.info.dsn) as one:
+        one.execute(
+            "UPDATE pycharter.metadata_record SET metadata_data = '{\"a\": 1}' WHERE resource_id = 'loose'"
+        )
+        catalogue.execute("SET LOCAL lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            catalogue.execute(
+                """
+                UPDATE data_contracts SET status = 'active', metadata_id = (
+                    SELECT id FROM metadata_record WHERE resource_id = 'loose')
+                WHERE name = 'open'
+                """
+            )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE pycharter.data_contracts SET status = 'proposed' WHERE name = 'open'",
+        "UPDATE pycharter.metadata_record SET metadata_data = '{}' WHERE metadata_data ->> 'title' = 'open'",
+        "SELECT pycharter.rename_system('S', 'T')",
+        "UPDATE pycharter.systems SET name = 'T' WHERE name = 'S'",
+    ],
+)
+def test_a_load_waits_for_a_change_that_is_under_way(catalogue: Conn, statement: str) -> None:
+    """And then knows the version as it is, not as it was."""
+    with psycopg.connect(catalogue.info.dsn) as one:
+        one.execute(statement.encode())
+        catalogue.execute("SET LOCAL lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            loader.load(catalogue, [document("open", "draft")])
+        catalogue.rollback()
+        one.commit()
+    assert loader.load(catalogue, [document("open", "draft")]).updated == 1
+
+
+def test_a_writer_needs_no_rights_on_what_the_triggers_keep(catalogue: Conn) -> None:
+    catalogue.execute("CREATE ROLE linker")
+    try:
+        catalogue.execute("GRANT USAGE ON SCHEMA pycharter TO linker")
+        catalogue.execute("GRANT SELECT ON data_contracts, systems TO linker")
+        catalogue.execute("GRANT SELECT, INSERT, DELETE ON data_contract_system_pulls TO linker")
+        catalogue.execute("GRANT UPDATE (name) ON systems TO linker")
+        catalogue.execute("GRANT UPDATE (status) ON data_contracts TO linker")
+        catalogue.execute("SET LOCAL ROLE linker")
+        ids = "(SELECT id FROM data_contracts WHERE name = 'open')"
+        assert catalogue.execute(
+            f"DELETE FROM data_contract_system_pulls WHERE data_contract_id = {ids}".encode()
+        ).rowcount
+        assert catalogue.execute("UPDATE systems SET name = 'T' WHERE name = 'S'").rowcount
+        assert catalogue.execute("UPDATE data_contracts SET status = 'active' WHERE name = 'open'").rowcount
+        with pytest.raises(psycopg.errors.RestrictViolation), catalogue.transaction():
+            catalogue.execute("DELETE FROM data_contract_system_pulls")
+    finally:
+        catalogue.rollback()

@@ -207,6 +207,17 @@ class Intake:
                     self._refuse(other, reason, BREAK_CYCLE)
                     self.refused.update(other.numbers)
 
+        resource_id = (document.content.get("ownership") or {}).get("resource_id")
+        if resource_id is not None:
+            place = document.place("/ownership/resource_id")
+            said = _Claim((document.name, document.version), place, label_of(document.content), [number])
+            claim = self._claims.setdefault(("ownership", resource_id, "resource_id"), said)
+            if claim.value != said.value:
+                for one, other in ((said, claim), (claim, said)):
+                    reason = f"another contract has the resource_id {resource_id!r}; see also {other.place}"
+                    self._refuse(one, reason, "choose another resource_id, or leave it out")
+                    self.refused.update(one.numbers)
+
     def _refuse(self, claim: _Claim, reason: str, remedy: str) -> None:
         place = claim.place
         self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, claim.contract))

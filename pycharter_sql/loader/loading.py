@@ -77,6 +77,7 @@ def register_contract(
 class _Load(Run):
     """The load functions at work; adds up what they report."""
 
+    loads = True
     call = """
         SELECT {schema}.load_documents(
             ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),

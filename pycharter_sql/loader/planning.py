@@ -115,6 +115,7 @@ class _Entity:
 class _Plan(Run):
     """The comparing half of the load functions at work; collects what they find."""
 
+    loads = False
     call = """
         SELECT {schema}.plan_documents(
             ARRAY(SELECT line::jsonb FROM string_to_table($1, chr(10)) AS line),

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
@@ -44,6 +45,7 @@ class Run(ABC):
 
     # The call, {schema} and {overwrite} to be filled in. One document a line: JSON text has no line breaks.
     call: LiteralString
+    loads: bool  # or only looks
 
     def __init__(
         self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False, alone: bool = False
@@ -148,10 +150,10 @@ class Run(ABC):
 
     def _known(self, batch: list[Sendable]) -> dict[int, UUID]:
         """The documents, by number, of which the database knows that they would change nothing."""
-        query = sql.SQL("SELECT {}.known_contracts(%s, %s, %s)").format(sql.Identifier(self.schema))
+        query = sql.SQL("SELECT {}.known_contracts(%s, %s, %s, %s)").format(sql.Identifier(self.schema))
         columns = zip(*((sent.name, sent.version, bytes.fromhex(sent.digest)) for sent in batch), strict=True)
         with psycopg.Cursor(self.conn, row_factory=scalar_row) as cursor:
-            ids: Any = cursor.execute(query, [list(column) for column in columns]).fetchone()
+            ids: Any = cursor.execute(query, [*map(list, columns), self.loads]).fetchone()
         return {sent.number: id for sent, id in zip(batch, ids, strict=True) if id}
 
     def _ask(self, *parameters: bytes) -> Generator[Any]:
@@ -161,7 +163,10 @@ class Run(ABC):
             texts = [parameter.decode() for parameter in parameters]
             cursor = psycopg.RawCursor(conn, row_factory=scalar_row).execute(self.query, texts)
             yield
-            yield cursor.fetchone()
+            try:
+                yield cursor.fetchone()
+            except DOCUMENT_ERRORS as refused:
+                raise BatchRefused(refused) from refused
             return
         with conn.lock:
             conn.pgconn.send_query_params(self.query.as_bytes(conn), parameters)
@@ -178,6 +183,8 @@ class Run(ABC):
 
     def _findings(self, sent: Sendable) -> list[tuple[str, str, str]]:
         """What the database's own look at one document finds: pointer, reason, remedy."""
+        if not sent.text:
+            return []
         query = sql.SQL("SELECT pointer, reason, remedy FROM {}.check_document(%b::jsonb)").format(
             sql.Identifier(self.schema)
         )
@@ -186,7 +193,7 @@ class Run(ABC):
 
     def _refuse(self, sent: Sendable, pointer: str, reason: str, remedy: str) -> None:
         place = place_in(sent.origins, pointer)
-        contract = f"{sent.name}@{sent.version}"
+        contract = f"{sent.name}@{sent.version}" if sent.name else None
         self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract))
         self.refused.add(sent.number)
 
@@ -198,9 +205,11 @@ def sent_everything(intake: Intake, new_run: Callable[[], Kind], read_ahead: boo
     """Sends all documents, from the beginning where some turn out to need another look (see ``Intake``)."""
     run = new_run()
     batches = iter(intake)
+    # A source that reads from this very connection opens its cursor before the savepoint, and so outlives it.
+    first = list(islice(batches, 1))
     try:
         with run.conn.transaction():
-            run.send_all(batches, read_ahead)
+            run.send_all(chain(first, batches), read_ahead)
             if not intake.reconsidered:
                 return run
             raise psycopg.Rollback

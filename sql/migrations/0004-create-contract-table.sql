@@ -59,7 +59,7 @@ CREATE INDEX data_contracts_schema_id_coercion_rules_id_idx ON data_contracts (s
 CREATE INDEX data_contracts_schema_id_validation_rules_id_idx ON data_contracts (schema_id, validation_rules_id);
 
 CREATE FUNCTION set_published() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -68,6 +68,15 @@ BEGIN
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
         ELSE coalesce(OLD.published_at, now())
     END;
+    IF TG_OP = 'UPDATE' THEN
+        -- Waits for whoever is changing a component: what is published is what is there.
+        PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
+        PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
+        PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;
+        PERFORM FROM governance_rules WHERE id = NEW.governance_rules_id FOR SHARE;
+        PERFORM FROM metadata_record WHERE id = NEW.metadata_id FOR SHARE;
+        PERFORM FROM ownership WHERE resource_id = NEW.ownership_id FOR SHARE;
+    END IF;
     RETURN NEW;
 END
 $$;
@@ -98,7 +107,7 @@ CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON data_contracts
 
 -- A contract's components go with it, and a component that it no longer refers to goes too.
 CREATE FUNCTION delete_components() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -118,7 +127,7 @@ CREATE TRIGGER data_contracts_delete_components AFTER DELETE ON data_contracts
     FOR EACH STATEMENT EXECUTE FUNCTION delete_components();
 
 CREATE FUNCTION delete_replaced_components() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN

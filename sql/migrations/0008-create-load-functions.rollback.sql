@@ -1,6 +1,7 @@
 DROP FUNCTION register_contract(jsonb);
 DROP FUNCTION plan_documents(jsonb[], boolean, boolean, jsonb[]);
 DROP FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[]);
+DROP FUNCTION refuse_what_triggers_would(jsonb);
 DROP FUNCTION compare_entities(jsonb[]);
 DROP FUNCTION compare_documents(jsonb[], boolean, boolean);
 DROP FUNCTION revise_relations(jsonb[]);
@@ -13,5 +14,5 @@ DROP FUNCTION refuse_contradiction(text, text);
 DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean);
 DROP FUNCTION check_document(jsonb);
 DROP FUNCTION contract_rows(uuid[]);
-DROP FUNCTION known_contracts(text[], text[], bytea[]);
+DROP FUNCTION known_contracts(text[], text[], bytea[], boolean);
 DROP TABLE document_digests;

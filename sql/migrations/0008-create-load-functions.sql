@@ -17,7 +17,7 @@ COMMENT ON COLUMN document_digests.data_contract_id IS 'The contract version.';
 COMMENT ON COLUMN document_digests.digest IS
     'Digest of the document''s text, as the loader computes it (pycharter-sql: BLAKE2b, 16 bytes).';
 
-CREATE FUNCTION known_contracts(names text[], versions text[], digests bytea[]) RETURNS uuid[]
+CREATE FUNCTION known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = 'force_generic_plan'
@@ -26,8 +26,10 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 BEGIN
-    -- As in load_documents: what is known now stays so until this load ends.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    IF to_load THEN
+        -- As in load_documents: what is known now stays so until this load ends.
+        PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    END IF;
     RETURN (
         SELECT array_agg((
             SELECT c.id FROM data_contracts AS c JOIN document_digests AS k ON k.data_contract_id = c.id
@@ -39,9 +41,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION known_contracts(text[], text[], bytea[]) IS
+COMMENT ON FUNCTION known_contracts(text[], text[], bytea[], boolean) IS
     'Of each document, in the same order, the contract version that it would leave as it is; null where that is not '
-    'known without reading it.';
+    'known without reading it. to_load: takes the turn of a load; a plan only looks.';
 
 CREATE FUNCTION contract_rows(contract_ids uuid[]) RETURNS TABLE (table_name text, rows bigint)
 LANGUAGE sql STABLE
@@ -268,6 +270,17 @@ BEGIN ATOMIC
     ) AS d,
         jsonb_array_elements_text(changed) AS key
     WHERE status IN ('active', 'deprecated', 'retired') AND NOT overwrite
+    UNION ALL
+    SELECT d.place, '/ownership/resource_id', format('another contract has the resource_id "%s"', d.resource_id),
+        'Choose another resource_id, or leave it out.'
+    FROM (
+        SELECT document #>> '{ownership,resource_id}' AS resource_id, document, was, n.place
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS n
+    ) AS d
+    JOIN ownership AS o ON o.resource_id = d.resource_id
+    WHERE d.resource_id IS DISTINCT FROM was #>> '{ownership,resource_id}'
     UNION ALL
     SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
         'Leave the feed out of dependencies, or name another data_feed.'
@@ -1015,7 +1028,7 @@ BEGIN ATOMIC
         CASE WHEN m.stored IS NULL THEN 'inserted' WHEN c.changes <> '{}' THEN 'updated' ELSE 'unchanged' END,
         c.changes,
         m.kind = 'data feed' AND m.name = ANY (ARRAY(
-            SELECT item_name(coalesce(d -> 'data_feed', d -> 'name')) FROM unnest(documents) AS d WHERE d ? 'name'))
+            SELECT item_name(d -> 'data_feed') FROM unnest(documents) AS d WHERE d ? 'name' AND d ? 'data_feed'))
     FROM (
         SELECT e.kind, e.name, e.attributes, CASE e.kind
             WHEN 'system' THEN (SELECT to_jsonb(t) FROM systems AS t WHERE t.name = e.name)
@@ -1074,6 +1087,13 @@ BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
     PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
+    -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
+    PERFORM FROM data_contracts AS c
+    WHERE c.id IN (
+        SELECT (SELECT k.id FROM data_contracts AS k
+                WHERE k.name = document ->> 'name' AND k.version = document ->> 'version')
+        FROM (SELECT unnest(documents) AS document) AS d)
+    ORDER BY c.id FOR NO KEY UPDATE;
 
     SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
     FROM compare_documents(documents, shape_checked, overwrite) AS c;
@@ -1188,6 +1208,45 @@ COMMENT ON FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], j
     'known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such '
     'as those of the known ones.';
 
+CREATE FUNCTION refuse_what_triggers_would(entities jsonb) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    refused text;
+BEGIN
+    SELECT e ->> 'name' INTO refused FROM jsonb_array_elements(entities) AS e
+    WHERE contains_credential(e #> '{changes,connection_info,new}') LIMIT 1;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'connection_info of system "%" holds a credential', refused
+            USING HINT = 'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.';
+    END IF;
+    WITH RECURSIVE said AS (
+        SELECT (e ->> 'name') COLLATE "C" AS name, (e #>> '{changes,parent_domain,new}') COLLATE "C" AS parent
+        FROM jsonb_array_elements(entities) AS e
+        WHERE e ->> 'table_name' = 'domains' AND e #> '{changes,parent_domain}' IS NOT NULL
+    ),
+    above AS (
+        SELECT s.name, s.parent AS ancestor FROM said AS s
+        UNION
+        SELECT a.name, coalesce(s.parent, p.name)
+        FROM above AS a
+        LEFT JOIN said AS s ON s.name = a.ancestor
+        LEFT JOIN domains AS d ON d.name = a.ancestor
+        LEFT JOIN domains AS p ON p.id = d.parent_domain_id
+        WHERE coalesce(s.parent, p.name) IS NOT NULL
+    )
+    SELECT a.name INTO refused FROM above AS a WHERE a.name = a.ancestor LIMIT 1;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'domain "%" would be its own ancestor', refused
+            USING HINT = 'Choose a parent domain that does not lie within "' || refused || '".';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION refuse_what_triggers_would(jsonb) IS
+    'Raises what a load would meet in the triggers of systems and domains. Takes rows of compare_entities.';
+
 CREATE FUNCTION plan_documents(
     documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false,
     mentions jsonb[] DEFAULT '{}'
@@ -1241,6 +1300,7 @@ BEGIN
         SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal);
 
     SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') INTO entities FROM compare_entities(accepted || mentions) AS e;
+    PERFORM refuse_what_triggers_would(entities);
     RETURN jsonb_build_object('contracts', contracts, 'entities', entities, 'refusals', refused);
 END
 $$;

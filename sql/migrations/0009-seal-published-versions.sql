@@ -4,6 +4,9 @@
 -- pycharter_sql.overwrite = yes lifts the seal. Within that transaction published_at is now(): the design's example,
 -- which makes a contract active and then links rows to it, works.
 
+-- From before these triggers, when nothing kept them true.
+DELETE FROM document_digests;
+
 CREATE FUNCTION refuse_sealed(contract data_contracts) RETURNS void
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -50,23 +53,30 @@ CREATE TRIGGER data_contracts_seal_update BEFORE UPDATE ON data_contracts
     ) EXECUTE FUNCTION seal_contract();
 
 CREATE FUNCTION seal_everything() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    PERFORM refuse_sealed(c) FROM (SELECT * FROM data_contracts WHERE published_at <> now() LIMIT 1) AS c;
+    IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'DELETE what is not published. To destroy all, say so: '
+                         'SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+    DELETE FROM document_digests;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION seal_everything() IS 'Trigger: refuses to TRUNCATE while any contract version is sealed.';
+COMMENT ON FUNCTION seal_everything() IS
+    'Trigger: refuses to TRUNCATE, unless the setting pycharter_sql.overwrite is yes.';
 
 -- The tables of the components cannot be truncated without this one.
 CREATE TRIGGER data_contracts_seal_truncate BEFORE TRUNCATE ON data_contracts
     FOR EACH STATEMENT EXECUTE FUNCTION seal_everything();
 
 CREATE FUNCTION seal_links() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -101,7 +111,7 @@ $$;
 COMMENT ON FUNCTION seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions.';
 
 CREATE FUNCTION seal_components() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -127,7 +137,7 @@ COMMENT ON FUNCTION seal_components() IS
     'data_contracts that refers to the component, and the column it refers to.';
 
 CREATE FUNCTION forget_digests() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -163,6 +173,19 @@ COMMENT ON FUNCTION forget_digests() IS
     'Trigger: a document loaded before may say something else than the contract version that has changed, or than an '
     'entity of another name.';
 
+CREATE FUNCTION take_turns() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION take_turns() IS
+    'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
+
 CREATE TRIGGER data_contracts_forget_digests AFTER UPDATE ON data_contracts
     REFERENCING OLD TABLE AS before NEW TABLE AS after
     FOR EACH STATEMENT EXECUTE FUNCTION forget_digests();
@@ -197,6 +220,9 @@ BEGIN
         EXECUTE format(
             'CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS before NEW TABLE AS after
              FOR EACH STATEMENT EXECUTE FUNCTION forget_digests()', entities || '_forget_digests', entities);
+        EXECUTE format(
+            'CREATE TRIGGER %I BEFORE UPDATE ON %I FOR EACH ROW WHEN (OLD.name <> NEW.name)
+             EXECUTE FUNCTION take_turns()', entities || '_take_turns', entities);
     END LOOP;
 
     FOR component IN

@@ -8,5 +8,6 @@ DROP FUNCTION merge_data_feed(text, text);
 DROP FUNCTION rename_data_feed(text, text);
 DROP FUNCTION merge_system(text, text);
 DROP FUNCTION rename_system(text, text);
+DROP FUNCTION domains_below(uuid);
 DROP FUNCTION entities_to_merge(regclass, text, text, text);
 DROP FUNCTION rename_entity(regclass, text, text, text);

@@ -58,6 +58,19 @@ $$;
 COMMENT ON FUNCTION entities_to_merge(regclass, text, text, text) IS
     'The common part of merge_system and the others: locks both rows and returns their ids.';
 
+CREATE FUNCTION domains_below(domain_id uuid) RETURNS TABLE (id uuid)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE below AS (
+        SELECT d.id FROM domains AS d WHERE d.parent_domain_id = domain_id
+        UNION
+        SELECT d.id FROM below AS b JOIN domains AS d ON d.parent_domain_id = b.id
+    )
+    SELECT b.id FROM below AS b;
+END;
+
+COMMENT ON FUNCTION domains_below(uuid) IS 'The domains that lie within a domain, however deep.';
+
 CREATE FUNCTION rename_system(old_name text, new_name text) RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
@@ -133,8 +146,18 @@ DECLARE
     overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
     moved bigint := 0;
     rows_moved bigint;
+    depending text;
 BEGIN
     PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
+    SELECT c.name INTO depending FROM data_contracts AS c
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = c.id
+    WHERE (c.data_feed_id, l.dependency_feed_id) IN ((ids[1], ids[2]), (ids[2], ids[1]))
+    ORDER BY c.name LIMIT 1;
+    IF depending IS NOT NULL THEN
+        RAISE EXCEPTION 'contract "%" serves one of the two and depends on the other', depending
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Remove that dependency first: no contract depends on its own feed.';
+    END IF;
     -- Required by either name, required.
     UPDATE data_feed_dependencies AS l SET dependency_type = 'required'
     FROM data_feed_dependencies AS other
@@ -230,8 +253,11 @@ DECLARE
     rows_moved bigint;
 BEGIN
     PERFORM set_config('pycharter_sql.overwrite', 'yes', true);
-    UPDATE domains SET parent_domain_id = (SELECT parent_domain_id FROM domains WHERE id = ids[1])
-    WHERE id = ids[2] AND parent_domain_id = ids[1];
+    -- What lies below the one that goes is lifted to its place first, then the one that stays cannot end below itself.
+    IF ids[2] IN (SELECT b.id FROM domains_below(ids[1]) AS b) THEN
+        UPDATE domains SET parent_domain_id = (SELECT parent_domain_id FROM domains WHERE id = ids[1])
+        WHERE id = ids[2];
+    END IF;
     UPDATE domains SET parent_domain_id = ids[2] WHERE parent_domain_id = ids[1];
     GET DIAGNOSTICS rows_moved = ROW_COUNT;
     moved := rows_moved;
@@ -242,7 +268,10 @@ BEGIN
 
     UPDATE domains AS kept SET
         description = coalesce(kept.description, gone.description),
-        parent_domain_id = coalesce(kept.parent_domain_id, gone.parent_domain_id)
+        parent_domain_id = coalesce(kept.parent_domain_id, (
+            SELECT gone.parent_domain_id
+            WHERE gone.parent_domain_id <> kept.id AND gone.parent_domain_id NOT IN (
+                SELECT b.id FROM domains_below(kept.id) AS b)))
     FROM domains AS gone WHERE kept.id = ids[2] AND gone.id = ids[1];
     DELETE FROM domains WHERE id = ids[1];
     RETURN moved;
