@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -64,9 +63,11 @@ def wait_until(conn: Conn, query: str, expected: tuple[Any, ...]) -> None:
 def test_a_loader_killed_in_mid_load_leaves_nothing(conn: Conn, many: Path, attempt: int) -> None:
     command = [sys.executable, "-c", "from pycharter_sql.cli import main; main()", "--dsn", conn.info.dsn]
     with subprocess.Popen([*command, "load", many], stdout=subprocess.DEVNULL) as process:
-        wait_until(conn, LOADING, (1,))
+        while conn.execute(LOADING).fetchone() == (0,) and process.poll() is None:
+            time.sleep(0.005)
+        conn.rollback()
         time.sleep(random.Random(attempt).uniform(0, 0.2))
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         # Quicker than the signal it may have been; but then it has ended well.
         assert process.wait() == -signal.SIGKILL or rows(conn) > 0
     wait_until(conn, LOADING, (0,))
