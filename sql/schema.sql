@@ -27,9 +27,15 @@ CREATE FUNCTION pycharter.comparable(key text, value jsonb) RETURNS jsonb
 
 COMMENT ON FUNCTION pycharter.comparable(key text, value jsonb) IS 'What a key of a contract document says of the contract itself, in a form that compares: relations as sorted sets of names, without the attributes of entities.';
 
+CREATE FUNCTION pycharter.comparable_after(key text, stored jsonb, said jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((key = ANY (ARRAY['ownership'::text, 'coercion_rules'::text, 'validation_rules'::text, 'team_access'::text])) AND (jsonb_typeof(said) = 'object'::text)) THEN (COALESCE(NULLIF(pycharter.comparable(key, stored), 'null'::jsonb), '{}'::jsonb) || pycharter.comparable(key, said)) ELSE pycharter.comparable(key, said) END;
+
+COMMENT ON FUNCTION pycharter.comparable_after(key text, stored jsonb, said jsonb) IS 'What a key of a contract document would be after a load, given what is stored, in the form of comparable.';
+
 CREATE FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE ((jsonb_each.value <> (changed_keys.stored -> jsonb_each.key)) AND (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])) AND (CASE WHEN ((jsonb_each.key = ANY (ARRAY['ownership'::text, 'coercion_rules'::text, 'validation_rules'::text, 'team_access'::text])) AND (jsonb_typeof(jsonb_each.value) = 'object'::text)) THEN (COALESCE(NULLIF(pycharter.comparable(jsonb_each.key, (changed_keys.stored -> jsonb_each.key)), 'null'::jsonb), '{}'::jsonb) || pycharter.comparable(jsonb_each.key, jsonb_each.value)) ELSE pycharter.comparable(jsonb_each.key, jsonb_each.value) END <> pycharter.comparable(jsonb_each.key, (changed_keys.stored -> jsonb_each.key)))));
+    RETURN (SELECT COALESCE(jsonb_agg(jsonb_each.key ORDER BY jsonb_each.key), '[]'::jsonb) AS "coalesce" FROM jsonb_each(changed_keys.said) jsonb_each(key, value) WHERE ((jsonb_each.value <> (changed_keys.stored -> jsonb_each.key)) AND (jsonb_each.key <> ALL (ARRAY['created_by'::text, 'updated_by'::text])) AND (pycharter.comparable_after(jsonb_each.key, (changed_keys.stored -> jsonb_each.key), jsonb_each.value) <> pycharter.comparable(jsonb_each.key, (changed_keys.stored -> jsonb_each.key)))));
 
 COMMENT ON FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) IS 'An array of the keys in which a contract document says something else than the document stored.';
 
@@ -1202,7 +1208,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Name two.';
     END IF;
     -- As a load does: one after the other.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     FOREACH entity_name IN ARRAY ARRAY[from_name, into_name] LOOP
         EXECUTE format('SELECT id FROM %s WHERE name = $1 FOR UPDATE', entities) INTO found_id USING entity_name;
         IF found_id IS NULL THEN
@@ -1263,7 +1269,7 @@ CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests
 BEGIN
     IF to_load THEN
         -- As in load_documents: what is known now stays so until this load ends.
-        PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+        PERFORM wait_for_turn();
     END IF;
     RETURN (
         SELECT array_agg((
@@ -1594,7 +1600,7 @@ DECLARE
     overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
     -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
     PERFORM FROM data_contracts AS c
@@ -2164,14 +2170,7 @@ BEGIN
             'changes', (
                 SELECT jsonb_object_agg(key, jsonb_build_object(
                     'old', comparable(key, was -> key),
-                    'new', CASE
-                        -- What these leave out stays as it is.
-                        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
-                            AND jsonb_typeof(document -> key) = 'object'
-                            THEN coalesce(nullif(comparable(key, was -> key), 'null'), '{}')
-                                || comparable(key, document -> key)
-                        ELSE comparable(key, document -> key)
-                    END))
+                    'new', comparable_after(key, was -> key, document -> key)))
                 FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
         array_agg(CASE
             WHEN changed IS NULL AND NOT document ? 'data_feed'
@@ -2764,12 +2763,23 @@ CREATE FUNCTION pycharter.take_turns() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     RETURN NEW;
 END
 $$;
 
 COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
+
+CREATE FUNCTION pycharter.wait_for_turn() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.wait_for_turn() IS 'Loads, and what changes the names of entities, take turns: until the transaction ends no other comes in between.';
 
 CREATE VIEW pycharter.contract_access AS
  SELECT c.id AS contract_id,

@@ -142,6 +142,7 @@ class Intake:
             self.left_out.update(document.left_out)
             self._keep(sendable)
             self._hold_against_others(number, document)
+            self._hold_resource_id(number, document)
             if not sendable.name:
                 self._first["", str(number)] = number
                 yield sendable
@@ -207,6 +208,8 @@ class Intake:
                     self._refuse(other, reason, BREAK_CYCLE)
                     self.refused.update(other.numbers)
 
+    def _hold_resource_id(self, number: int, document: Document) -> None:
+        """Refuses all contracts that claim one resource_id."""
         resource_id = (document.content.get("ownership") or {}).get("resource_id")
         if resource_id is not None:
             place = document.place("/ownership/resource_id")

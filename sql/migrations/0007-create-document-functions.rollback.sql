@@ -1,4 +1,5 @@
 DROP FUNCTION changed_keys(jsonb, jsonb);
+DROP FUNCTION comparable_after(text, jsonb, jsonb);
 DROP FUNCTION comparable(text, jsonb);
 DROP FUNCTION contract_document(uuid);
 DROP VIEW contract_documents;

@@ -200,19 +200,26 @@ COMMENT ON FUNCTION comparable(text, jsonb) IS
     'What a key of a contract document says of the contract itself, in a form that compares: relations as sorted '
     'sets of names, without the attributes of entities.';
 
+CREATE FUNCTION comparable_after(key text, stored jsonb, said jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    -- What these leave out stays as it is.
+    WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access') AND jsonb_typeof(said) = 'object'
+        THEN coalesce(nullif(comparable(key, stored), 'null'), '{}') || comparable(key, said)
+    ELSE comparable(key, said)
+END;
+
+COMMENT ON FUNCTION comparable_after(text, jsonb, jsonb) IS
+    'What a key of a contract document would be after a load, given what is stored, in the form of comparable.';
+
 CREATE FUNCTION changed_keys(stored jsonb, said jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT coalesce(jsonb_agg(key ORDER BY key), '[]')
     FROM jsonb_each(said)
     -- Most values are equal as they stand; only the others are worth a closer look.
-    WHERE value <> stored -> key AND key NOT IN ('created_by', 'updated_by') AND CASE
-        -- What these leave out stays as it is.
-        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
-            AND jsonb_typeof(value) = 'object'
-            THEN coalesce(nullif(comparable(key, stored -> key), 'null'), '{}') || comparable(key, value)
-        ELSE comparable(key, value)
-    END <> comparable(key, stored -> key)
+    WHERE value <> stored -> key AND key NOT IN ('created_by', 'updated_by')
+        AND comparable_after(key, stored -> key, value) <> comparable(key, stored -> key)
 );
 
 COMMENT ON FUNCTION changed_keys(jsonb, jsonb) IS

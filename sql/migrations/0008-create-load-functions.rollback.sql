@@ -15,4 +15,5 @@ DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean);
 DROP FUNCTION check_document(jsonb);
 DROP FUNCTION contract_rows(uuid[]);
 DROP FUNCTION known_contracts(text[], text[], bytea[], boolean);
+DROP FUNCTION wait_for_turn();
 DROP TABLE document_digests;

@@ -17,6 +17,18 @@ COMMENT ON COLUMN document_digests.data_contract_id IS 'The contract version.';
 COMMENT ON COLUMN document_digests.digest IS
     'Digest of the document''s text, as the loader computes it (pycharter-sql: BLAKE2b, 16 bytes).';
 
+CREATE FUNCTION wait_for_turn() RETURNS void
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+END
+$$;
+
+COMMENT ON FUNCTION wait_for_turn() IS
+    'Loads, and what changes the names of entities, take turns: until the transaction ends no other comes in between.';
+
 CREATE FUNCTION known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -28,7 +40,7 @@ AS $$
 BEGIN
     IF to_load THEN
         -- As in load_documents: what is known now stays so until this load ends.
-        PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+        PERFORM wait_for_turn();
     END IF;
     RETURN (
         SELECT array_agg((
@@ -1085,7 +1097,7 @@ DECLARE
     overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
 BEGIN
     -- Loads take turns, so that two at once end as if one came after the other.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
     -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
     PERFORM FROM data_contracts AS c
@@ -1277,14 +1289,7 @@ BEGIN
             'changes', (
                 SELECT jsonb_object_agg(key, jsonb_build_object(
                     'old', comparable(key, was -> key),
-                    'new', CASE
-                        -- What these leave out stays as it is.
-                        WHEN key IN ('ownership', 'coercion_rules', 'validation_rules', 'team_access')
-                            AND jsonb_typeof(document -> key) = 'object'
-                            THEN coalesce(nullif(comparable(key, was -> key), 'null'), '{}')
-                                || comparable(key, document -> key)
-                        ELSE comparable(key, document -> key)
-                    END))
+                    'new', comparable_after(key, was -> key, document -> key)))
                 FROM jsonb_array_elements_text(changed) AS key)) ORDER BY place), '[]'),
         array_agg(CASE
             WHEN changed IS NULL AND NOT document ? 'data_feed'

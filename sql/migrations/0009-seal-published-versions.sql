@@ -178,7 +178,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     RETURN NEW;
 END
 $$;

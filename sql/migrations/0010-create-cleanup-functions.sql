@@ -42,7 +42,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Name two.';
     END IF;
     -- As a load does: one after the other.
-    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    PERFORM wait_for_turn();
     FOREACH entity_name IN ARRAY ARRAY[from_name, into_name] LOOP
         EXECUTE format('SELECT id FROM %s WHERE name = $1 FOR UPDATE', entities) INTO found_id USING entity_name;
         IF found_id IS NULL THEN
