@@ -1868,12 +1868,15 @@ BEGIN
     updated := 0;
     deleted := 0;
 
+    -- EXCEPT, and no ON CONFLICT: what is there already is read once a contract, not tried once a row.
     INSERT INTO data_contract_system_pulls (data_contract_id, system_id)
     SELECT d.id, e.id
     FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
         list_items(document -> 'pulls_from') AS item
         JOIN systems AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, system_id FROM data_contract_system_pulls
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_contract_system_pulls';
     RETURN NEXT;
@@ -1883,7 +1886,9 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
         list_items(document -> 'pushes_to') AS item
         JOIN systems AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, system_id FROM data_contract_system_pushes
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_contract_system_pushes';
     RETURN NEXT;
@@ -1893,7 +1898,9 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
         list_items(document -> 'system_sources') AS item
         JOIN systems AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, system_id FROM data_contract_system_sources
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_contract_system_sources';
     RETURN NEXT;
@@ -1903,7 +1910,9 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
         list_items(document -> 'business_owners') AS item
         JOIN business_owners AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, business_owner_id, role FROM data_contract_business_owners
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_contract_business_owners';
     RETURN NEXT;
@@ -1913,7 +1922,9 @@ BEGIN
     FROM (SELECT unnest(documents) AS document, unnest(contract_ids) AS id) AS d,
         unnest('{read,write}'::text[]) AS permission, list_items(document -> 'team_access' -> permission) AS item
         JOIN teams AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, team_id, permission FROM data_contract_team_access
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_contract_team_access';
     RETURN NEXT;
@@ -1924,7 +1935,9 @@ BEGIN
     JOIN data_contracts AS c ON c.id = d.id,
         list_items(document -> 'dependencies') AS item
         JOIN data_feeds AS e ON e.name = item_name(item)
-    ON CONFLICT DO NOTHING;
+    EXCEPT
+    SELECT data_contract_id, data_feed_id, dependency_feed_id, dependency_type FROM data_feed_dependencies
+    WHERE data_contract_id = ANY (contract_ids);
     GET DIAGNOSTICS inserted = ROW_COUNT;
     table_name := 'data_feed_dependencies';
     RETURN NEXT;

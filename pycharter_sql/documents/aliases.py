@@ -98,11 +98,14 @@ def take_known_keys(
     slots: dict[tuple[str, str | None], Document] = {}
     taken: set[str] = set()
     for holder in holders:
+        said = holder.content.keys() - silent
         for alias in ALIASES:
+            if alias.path[0] not in said:
+                continue
             slot = (alias.key, alias.role)
-            with collecting(refusals):
+            try:  # not `collecting`: a hundred aliases a document
                 found = _look_up(holder, alias.path)
-                if found is None or alias.path[0] in silent:
+                if found is None:
                     continue
                 path = ".".join(alias.path)
                 if alias.first_wins and slot in slots:
@@ -116,6 +119,8 @@ def take_known_keys(
                     kept = () if alias.path[0] == "governance_rules" else part.kept
                     part.kept = tuple(".".join(filter(None, (path, word))) for word in kept)
                     slots[slot] = merge(slots[slot], part) if slot in slots else part
+            except DocumentRefused as error:
+                refusals += error.refusals
     for (key, role), part in slots.items():
         document.kept += part.kept
         if role is None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 # Deeper documents are mistakes or attacks; the limit keeps every recursion here far from Python's own.
 MAX_DEPTH = 100
@@ -62,8 +62,7 @@ LINK_LISTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a value stands: ``source`` is the file (or whatever the caller calls it), ``pointer`` the JSON
     Pointer in it, "" for the whole document."""
 
@@ -135,10 +134,10 @@ class Document:
 
 def place_in(origins: Mapping[str, Place], pointer: str) -> Place:
     """The place that the value at ``pointer`` of a document with these origins came from."""
-    end = len(pointer)
-    while (known := pointer[:end]) not in origins and end > 0:
-        end = pointer.rindex("/", 0, end)
-    return origins[known].child(pointer[end:])
+    known = pointer
+    while known and known not in origins:
+        known = known.rpartition("/")[0]
+    return origins[known].child(pointer[len(known) :])
 
 
 def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
