@@ -2743,8 +2743,8 @@ BEGIN
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
         ELSE coalesce(OLD.published_at, now())
     END;
-    IF TG_OP = 'UPDATE' THEN
-        -- Waits for whoever is changing a component: what is published is what is there.
+    -- Waits for whoever is changing a component: what is published is what is there.
+    IF NEW.published_at IS NOT NULL THEN
         PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
         PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
         PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;

@@ -272,9 +272,26 @@ def test_publishing_waits_for_a_change_that_is_under_way(catalogue: Conn) -> Non
             two.rollback()
 
 
-def test_publishing_waits_for_a_component_that_is_being_changed(catalogue: Conn) -> None:
+@pytest.mark.parametrize(
+    "publish",
+    [
+        """
+        UPDATE data_contracts SET status = 'active', metadata_id = (
+            SELECT id FROM metadata_record WHERE resource_id = 'loose')
+        WHERE name = 'open'
+        """,
+        """
+        INSERT INTO data_contracts (name, version, status, schema_id, data_feed_id, metadata_id)
+        SELECT 'new', '1', 'active', s.id, c.data_feed_id, m.id
+        FROM data_contracts AS c, schemas AS s, metadata_record AS m
+        WHERE c.name = 'open' AND s.name = 'loose' AND m.resource_id = 'loose'
+        """,
+    ],
+)
+def test_publishing_waits_for_a_component_that_is_being_changed(catalogue: Conn, publish: str) -> None:
     """Also where the component belongs to no contract yet."""
     catalogue.execute("INSERT INTO metadata_record (resource_id, metadata_data) VALUES ('loose', '{}')")
+    catalogue.execute("INSERT INTO schemas (name, schema_data) VALUES ('loose', '{}')")
     catalogue.commit()
     with psycopg.connect(catalogue.info.dsn) as one:
         one.execute(
@@ -282,13 +299,7 @@ def test_publishing_waits_for_a_component_that_is_being_changed(catalogue: Conn)
         )
         catalogue.execute("SET LOCAL lock_timeout = '200ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            catalogue.execute(
-                """
-                UPDATE data_contracts SET status = 'active', metadata_id = (
-                    SELECT id FROM metadata_record WHERE resource_id = 'loose')
-                WHERE name = 'open'
-                """
-            )
+            catalogue.execute(publish.encode())
 
 
 @pytest.mark.parametrize(
