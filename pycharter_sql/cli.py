@@ -185,20 +185,41 @@ def _brief(value: Any) -> str:
 # ---------------------------------------------------------------------------------------------------------
 # Migrations
 
+lock_timeout = click.option(
+    "--lock-timeout",
+    default=migrations.LOCK_TIMEOUT,
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait for a table that others use: 5s, 500ms, 0 for ever.",
+)
+
 
 @main.command()
+@lock_timeout
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Then take what is there, whoever made it, as what the migrations made.",
+)
 @click.pass_obj
-def migrate(target: Target) -> None:
+def migrate(target: Target, lock_timeout: str, accept: bool) -> None:
     """Install the catalogue, or bring it up to date."""
-    _migrate(target.resolved(), target.schema)
+    dsn = target.resolved()
+    _migrate(dsn, target.schema, lock_timeout)
+    if accept:
+        migrations.accept(dsn, schema=target.schema)
 
 
-def _migrate(dsn: str, schema: str) -> None:
-    applied = migrations.apply(dsn, schema=schema)
+def _migrate(dsn: str, schema: str, lock_timeout: str = migrations.LOCK_TIMEOUT) -> None:
+    applied = migrations.apply(dsn, schema=schema, lock_timeout=lock_timeout, notice=_remark)
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:
         click.echo(f'Nothing to do: schema "{schema}" is up to date.')
+
+
+def _remark(text: str) -> None:
+    click.echo(text, err=True)
 
 
 @main.command()
@@ -207,11 +228,17 @@ def _migrate(dsn: str, schema: str) -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Roll back every migration.")
 @click.option("--drop-data", is_flag=True, help="Also where that destroys rows.")
+@lock_timeout
 @click.pass_obj
-def rollback(target: Target, count: int, everything: bool, drop_data: bool) -> None:
+def rollback(target: Target, count: int, everything: bool, drop_data: bool, lock_timeout: str) -> None:
     """Roll back the last migration, or more; refused where that would destroy rows."""
     undone = migrations.rollback(
-        target.resolved(), schema=target.schema, count=None if everything else count, drop_data=drop_data
+        target.resolved(),
+        schema=target.schema,
+        count=None if everything else count,
+        drop_data=drop_data,
+        lock_timeout=lock_timeout,
+        notice=_remark,
     )
     for name in undone:
         click.echo(f"rolled back {name}")
@@ -223,12 +250,27 @@ def rollback(target: Target, count: int, everything: bool, drop_data: bool) -> N
 @output_format
 @click.pass_obj
 def status(target: Target, format_: str) -> None:
-    """Show which migrations are applied and which are pending."""
-    rows = [asdict(migration) for migration in migrations.status(target.resolved(), schema=target.schema)]
-    if format_ == "table":
-        _write_table([{"migration": row["id"], "applied at": row["applied_at"] or "pending"} for row in rows])
+    """Show which migrations are applied, pending, changed since or missing here, and which objects differ
+    from what they made."""
+    dsn = target.resolved()
+    rows = [asdict(migration) for migration in migrations.status(dsn, schema=target.schema)]
+    drift = migrations.drift(dsn, schema=target.schema)
+    objects = None if drift is None else [asdict(difference) for difference in drift]
+    if format_ != "table":
+        _write({"migrations": rows, "objects": objects}, format_)
+        return
+    _write_table(
+        [
+            {"migration": row["id"], "state": row["state"], "applied at": row["applied_at"] or ""}
+            for row in rows
+        ]
+    )
+    if objects is None:
+        click.echo("objects: unknown (not made by `pycharter-sql migrate`, or by it on another PostgreSQL)")
+    elif objects:
+        _write_table(objects)
     else:
-        _write(rows, format_)
+        click.echo("objects: as the migrations made them")
 
 
 # ---------------------------------------------------------------------------------------------------------

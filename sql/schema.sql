@@ -3,6 +3,59 @@
 
 CREATE SCHEMA pycharter;
 
+CREATE FUNCTION pycharter.apply_access() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    granted granted_access;
+    own_tables text;
+    systems_columns text;
+BEGIN
+    SELECT string_agg(quote_ident(relname), ', ') INTO own_tables
+    FROM pg_catalog.pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+        AND relname !~ '^(_?yoyo_|migration_)' AND relname <> 'granted_access';
+    SELECT string_agg(quote_ident(attname), ', ') INTO systems_columns
+    FROM pg_catalog.pg_attribute
+    WHERE attrelid = 'systems'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'connection_info';
+    -- A catalogue restored elsewhere may name roles that are not there.
+    FOR granted IN SELECT g.* FROM granted_access AS g WHERE to_regrole(quote_ident(role_name)) IS NOT NULL LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), granted.role_name);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', current_schema(), granted.role_name);
+        IF granted.access = 'writer' THEN
+            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO %I', own_tables, granted.role_name);
+        ELSE
+            EXECUTE format('REVOKE SELECT ON systems FROM %I', granted.role_name);
+            EXECUTE format('GRANT SELECT (%s) ON systems TO %I', systems_columns, granted.role_name);
+        END IF;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.apply_access() IS 'Grants again, on everything there is now, what grant_access has granted. Every later migration ends with it, and so does a restore without privileges.';
+
+CREATE FUNCTION pycharter.bind_functions(catalogue text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    own regprocedure;
+BEGIN
+    FOR own IN
+        SELECT p.oid FROM pg_proc AS p
+        -- All but this one, which must not look into the catalogue that it was made in.
+        WHERE p.pronamespace = quote_ident(catalogue)::regnamespace
+            AND EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\_path=%pg\_temp')
+            AND p.proname <> 'bind_functions'
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path TO %I, pg_temp', own, catalogue);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.bind_functions(catalogue text) IS 'After ALTER SCHEMA ... RENAME TO new_name: SELECT new_name.bind_functions(''new_name''). Functions keep the name of the schema that they were made in; this makes them look into the one that they are in.';
+
 CREATE FUNCTION pycharter.item_name(item jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE jsonb_typeof(item) WHEN 'object'::text THEN (item ->> 'name'::text) ELSE (item #>> '{}'::text[]) END;
@@ -1049,9 +1102,18 @@ CREATE VIEW pycharter.contract_documents AS
                             data_contract_system_sources.system_id
                            FROM pycharter.data_contract_system_sources
                           WHERE (data_contract_system_sources.data_contract_id = c.id)) l
-                     JOIN pycharter.systems s ON ((s.id = l.system_id)))) link) systems);
+                     CROSS JOIN LATERAL ( SELECT t.name,
+                            t.description,
+                            t.system_type,
+                            t.is_active,
+                                CASE
+                                    WHEN has_column_privilege(('pycharter.systems'::regclass)::oid, 'connection_info'::text, 'SELECT'::text) THEN t.connection_info
+                                    ELSE NULL::jsonb
+                                END AS connection_info
+                           FROM pycharter.systems t
+                          WHERE (t.id = l.system_id)) s)) link) systems);
 
-COMMENT ON VIEW pycharter.contract_documents IS 'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing.';
+COMMENT ON VIEW pycharter.contract_documents IS 'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing. connection_info is there for those who may read that column of systems.';
 
 COMMENT ON COLUMN pycharter.contract_documents.contract_id IS 'Key of the contract version in data_contracts.';
 
@@ -1257,6 +1319,42 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
+
+CREATE FUNCTION pycharter.grant_access(reader text DEFAULT NULL::text, writer text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    role_name text;
+BEGIN
+    IF num_nonnulls(reader, writer) = 0 OR reader = writer THEN
+        RAISE EXCEPTION 'grant_access names a reader, a writer, or one of each'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'SELECT grant_access(reader => ''analysts'', writer => ''pipelines'').';
+    END IF;
+    -- GRANT by somebody else would only warn, and grant nothing.
+    IF NOT pg_has_role(
+        (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = current_schema()), 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of schema "%" may grant access to it', current_schema()
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Call it as the role that migrates.';
+    END IF;
+    FOREACH role_name IN ARRAY array_remove(ARRAY[reader, writer], NULL) LOOP
+        IF to_regrole(quote_ident(role_name)) IS NULL THEN
+            RAISE EXCEPTION 'there is no role "%"', role_name
+                USING ERRCODE = 'undefined_object', HINT = format('CREATE ROLE %I, and call it again.', role_name);
+        END IF;
+        -- A writer that becomes a reader writes no longer.
+        PERFORM revoke_access(role_name);
+    END LOOP;
+    INSERT INTO granted_access (role_name, access)
+    SELECT g.role_name, g.access
+    FROM (VALUES (reader, 'reader'), (writer, 'writer')) AS g (role_name, access)
+    WHERE g.role_name IS NOT NULL;
+    PERFORM apply_access();
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.grant_access(reader text, writer text) IS 'Gives existing roles what they need. reader: every table and view but systems.connection_info. writer: that column too, and the rows of the catalogue, by the load functions or by hand; no DDL. Granted anew by every later migration.';
 
 CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -2365,6 +2463,7 @@ DECLARE
     filled regclass;
     has_rows boolean;
 BEGIN
+    PERFORM refuse_dependents(VARIADIC tables::text[]);
     IF coalesce(current_setting('pycharter_sql.drop_data', true), '') = 'yes' THEN
         RETURN;
     END IF;
@@ -2382,7 +2481,48 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.refuse_data_loss(VARIADIC tables regclass[]) IS 'Called first by every rollback that drops tables: refuses while one of them holds rows, unless the setting pycharter_sql.drop_data is yes.';
+COMMENT ON FUNCTION pycharter.refuse_data_loss(VARIADIC tables regclass[]) IS 'Called first by every rollback that drops tables: refuses while one of them holds rows, unless the setting pycharter_sql.drop_data is yes; and what refuse_dependents refuses.';
+
+CREATE FUNCTION pycharter.refuse_dependents(VARIADIC dropped text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    dependent text;
+    stands_on text;
+BEGIN
+    WITH gone AS (
+        SELECT 'pg_class'::regclass AS classid, to_regclass(name)::oid AS objid
+        FROM unnest(dropped) AS name WHERE name NOT LIKE '%(%'
+        UNION ALL
+        SELECT 'pg_proc'::regclass, to_regprocedure(name)::oid
+        FROM unnest(dropped) AS name WHERE name LIKE '%(%'
+    ),
+    dependency AS (
+        SELECT d.refclassid, d.refobjid,
+            -- A view depends by way of its rule, a table by way of its foreign key.
+            CASE WHEN r.oid IS NULL AND k.oid IS NULL THEN d.classid ELSE 'pg_class'::regclass END AS classid,
+            coalesce(r.ev_class, k.conrelid, d.objid) AS objid
+        FROM gone AS g
+        JOIN pg_depend AS d ON d.refclassid = g.classid AND d.refobjid = g.objid
+        LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+        LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+        WHERE d.classid IN ('pg_proc'::regclass, 'pg_policy'::regclass) OR r.oid IS NOT NULL OR k.contype = 'f'
+    )
+    SELECT pg_describe_object(d.classid, d.objid, 0), pg_describe_object(d.refclassid, d.refobjid, 0)
+    INTO dependent, stands_on
+    FROM dependency AS d
+    WHERE NOT EXISTS (SELECT FROM gone AS g WHERE g.classid = d.classid AND g.objid = d.objid)
+    ORDER BY 1 LIMIT 1;
+    IF dependent IS NOT NULL THEN
+        RAISE EXCEPTION '% stands on %, which would have to be dropped', dependent, stands_on
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  HINT = format('Drop %s first, and create it again afterwards.', dependent);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_dependents(VARIADIC dropped text[]) IS 'Called first by every migration and rollback that drops or restates tables, views or functions, with all of their names (functions with their argument types): refuses while somebody''s own view or function stands on one.';
 
 CREATE FUNCTION pycharter.refuse_domain_cycle() RETURNS trigger
     LANGUAGE plpgsql
@@ -2631,6 +2771,21 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.revise_relations(documents jsonb[]) IS 'Before the four steps: removes the links of existing contracts that their documents no longer name, and changes the type of those dependencies that stay.';
+
+CREATE FUNCTION pycharter.revoke_access(role_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    IF to_regrole(quote_ident(role_name)) IS NOT NULL THEN
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', current_schema(), role_name);
+        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role_name);
+    END IF;
+    DELETE FROM granted_access AS g WHERE g.role_name = revoke_access.role_name;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.revoke_access(role_name text) IS 'Takes from a role whatever it was granted in this schema. A role that was granted something can be dropped only after it.';
 
 CREATE FUNCTION pycharter.seal_components() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3300,6 +3455,40 @@ COMMENT ON COLUMN pycharter.domain_tree.direct_contracts IS 'Contract versions i
 
 COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in the domain and all below it.';
 
+CREATE TABLE pycharter.granted_access (
+    role_name text NOT NULL COLLATE pg_catalog."C",
+    access text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT granted_access_access_check CHECK ((access = ANY (ARRAY['reader'::text, 'writer'::text])))
+);
+
+COMMENT ON TABLE pycharter.granted_access IS 'What grant_access has granted. A later migration grants it again, on what it has made anew; so does a restore.';
+
+COMMENT ON COLUMN pycharter.granted_access.role_name IS 'A role of this server.';
+
+COMMENT ON COLUMN pycharter.granted_access.access IS 'reader or writer.';
+
+CREATE TABLE pycharter.migration_files (
+    migration_id text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL
+);
+
+COMMENT ON TABLE pycharter.migration_files IS 'The files of the migrations that pycharter-sql migrate has applied; those of stock yoyo are missing.';
+
+COMMENT ON COLUMN pycharter.migration_files.migration_id IS 'The file''s name without .sql.';
+
+COMMENT ON COLUMN pycharter.migration_files.digest IS 'SHA-256 of the file as it was applied, in hexadecimal digits.';
+
+CREATE TABLE pycharter.migration_objects (
+    object text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL
+);
+
+COMMENT ON TABLE pycharter.migration_objects IS 'Fingerprints of what pycharter-sql migrate has made: tables, views, functions, constraints, indexes, triggers.';
+
+COMMENT ON COLUMN pycharter.migration_objects.object IS 'Kind and name. PostgreSQL: the major version that wrote them.';
+
+COMMENT ON COLUMN pycharter.migration_objects.digest IS 'SHA-256 of the definition and the comment as sql/object_definitions.sql reads them, in hexadecimal digits.';
+
 ALTER TABLE ONLY pycharter.business_owners
     ADD CONSTRAINT business_owners_name_key UNIQUE (name);
 
@@ -3369,8 +3558,17 @@ ALTER TABLE ONLY pycharter.domains
 ALTER TABLE ONLY pycharter.governance_rules
     ADD CONSTRAINT governance_rules_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY pycharter.granted_access
+    ADD CONSTRAINT granted_access_pkey PRIMARY KEY (role_name);
+
 ALTER TABLE ONLY pycharter.metadata_record
     ADD CONSTRAINT metadata_record_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY pycharter.migration_files
+    ADD CONSTRAINT migration_files_pkey PRIMARY KEY (migration_id);
+
+ALTER TABLE ONLY pycharter.migration_objects
+    ADD CONSTRAINT migration_objects_pkey PRIMARY KEY (object);
 
 ALTER TABLE ONLY pycharter.ownership
     ADD CONSTRAINT ownership_pkey PRIMARY KEY (resource_id);

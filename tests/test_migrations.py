@@ -127,7 +127,7 @@ def test_a_rollback_refuses_to_destroy_rows(empty_database: str, server: Server)
     with pytest.raises(CatalogueError) as caught:
         migrations.rollback(empty_database, count=None)
     assert (
-        caught.value.reason == "0002-create-entity-tables.rollback.sql failed: "
+        caught.value.reason == "0002-create-entity-tables.rollback.sql, line 1, failed: "
         "this rollback would destroy the rows of teams"
     )
     assert "pycharter_sql.drop_data=yes" in caught.value.remedy
@@ -205,7 +205,7 @@ def test_stock_yoyo(empty_database: str, server: Server) -> None:
 
 
 def test_refuses_public(empty_database: str) -> None:
-    with pytest.raises(CatalogueError, match=r"^0001-prepare-schema\.sql failed") as caught:
+    with pytest.raises(CatalogueError, match=r"^0001-prepare-schema\.sql, line 3, failed") as caught:
         migrations.apply(empty_database, schema="public")
     assert "the catalogue needs a schema of its own, not public" in caught.value.reason
     assert "CREATE SCHEMA pycharter" in caught.value.remedy
@@ -278,7 +278,7 @@ def test_migrates_an_existing_schema_without_the_right_to_create_one(
 
 def test_status_only_reads(empty_database: str) -> None:
     execute(empty_database, "ALTER DATABASE empty SET default_transaction_read_only = on")
-    pending = [migrations.Migration(id, None) for id in IDS]
+    pending = [migrations.Migration(id, None, "pending") for id in IDS]
     assert migrations.status(empty_database) == pending
 
 
@@ -298,7 +298,8 @@ def test_a_failing_migration_leaves_nothing_and_is_named(empty_database: str, se
     with pytest.raises(CatalogueError) as caught:
         migrations.apply(empty_database)
     assert (
-        caught.value.reason == '0003-create-component-tables.sql failed: relation "ownership" already exists'
+        caught.value.reason
+        == '0003-create-component-tables.sql, line 160, failed: relation "ownership" already exists'
     )
     assert isinstance(caught.value.__cause__, psycopg.errors.DuplicateTable)
     assert applied(empty_database) == IDS[:2]
@@ -311,8 +312,8 @@ def test_a_failing_rollback_says_what_stands_in_its_way(empty_database: str) -> 
     execute(empty_database, "CREATE VIEW public.mine AS SELECT * FROM pycharter.contract_latest")
     with pytest.raises(CatalogueError) as caught:
         migrations.rollback(empty_database, count=None)
-    assert "0006-create-views.rollback.sql failed" in caught.value.reason
-    assert "view public.mine depends on view contract_latest" in caught.value.reason
+    assert "0006-create-views.rollback.sql, line 1, failed" in caught.value.reason
+    assert "view public.mine stands on view contract_latest" in caught.value.reason
     assert applied(empty_database) == IDS
 
 

@@ -100,6 +100,7 @@ DECLARE
     filled regclass;
     has_rows boolean;
 BEGIN
+    PERFORM refuse_dependents(VARIADIC tables::text[]);
     IF coalesce(current_setting('pycharter_sql.drop_data', true), '') = 'yes' THEN
         RETURN;
     END IF;
@@ -119,4 +120,72 @@ $$;
 
 COMMENT ON FUNCTION refuse_data_loss(regclass[]) IS
     'Called first by every rollback that drops tables: refuses while one of them holds rows, unless the setting '
-    'pycharter_sql.drop_data is yes.';
+    'pycharter_sql.drop_data is yes; and what refuse_dependents refuses.';
+
+CREATE FUNCTION refuse_dependents(VARIADIC dropped text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    dependent text;
+    stands_on text;
+BEGIN
+    WITH gone AS (
+        SELECT 'pg_class'::regclass AS classid, to_regclass(name)::oid AS objid
+        FROM unnest(dropped) AS name WHERE name NOT LIKE '%(%'
+        UNION ALL
+        SELECT 'pg_proc'::regclass, to_regprocedure(name)::oid
+        FROM unnest(dropped) AS name WHERE name LIKE '%(%'
+    ),
+    dependency AS (
+        SELECT d.refclassid, d.refobjid,
+            -- A view depends by way of its rule, a table by way of its foreign key.
+            CASE WHEN r.oid IS NULL AND k.oid IS NULL THEN d.classid ELSE 'pg_class'::regclass END AS classid,
+            coalesce(r.ev_class, k.conrelid, d.objid) AS objid
+        FROM gone AS g
+        JOIN pg_depend AS d ON d.refclassid = g.classid AND d.refobjid = g.objid
+        LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+        LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+        WHERE d.classid IN ('pg_proc'::regclass, 'pg_policy'::regclass) OR r.oid IS NOT NULL OR k.contype = 'f'
+    )
+    SELECT pg_describe_object(d.classid, d.objid, 0), pg_describe_object(d.refclassid, d.refobjid, 0)
+    INTO dependent, stands_on
+    FROM dependency AS d
+    WHERE NOT EXISTS (SELECT FROM gone AS g WHERE g.classid = d.classid AND g.objid = d.objid)
+    ORDER BY 1 LIMIT 1;
+    IF dependent IS NOT NULL THEN
+        RAISE EXCEPTION '% stands on %, which would have to be dropped', dependent, stands_on
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  HINT = format('Drop %s first, and create it again afterwards.', dependent);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION refuse_dependents(text[]) IS
+    'Called first by every migration and rollback that drops or restates tables, views or functions, with all of '
+    'their names (functions with their argument types): refuses while somebody''s own view or function stands on one.';
+
+-- What `pycharter-sql migrate` has made, so that `pycharter-sql status` can tell what has changed since. It alone
+-- writes them: stock yoyo leaves them as they are.
+CREATE TABLE migration_files (
+    migration_id text COLLATE "C" NOT NULL,
+    digest text NOT NULL,
+    CONSTRAINT migration_files_pkey PRIMARY KEY (migration_id)
+);
+
+COMMENT ON TABLE migration_files IS
+    'The files of the migrations that pycharter-sql migrate has applied; those of stock yoyo are missing.';
+COMMENT ON COLUMN migration_files.migration_id IS 'The file''s name without .sql.';
+COMMENT ON COLUMN migration_files.digest IS 'SHA-256 of the file as it was applied, in hexadecimal digits.';
+
+CREATE TABLE migration_objects (
+    object text COLLATE "C" NOT NULL,
+    digest text NOT NULL,
+    CONSTRAINT migration_objects_pkey PRIMARY KEY (object)
+);
+
+COMMENT ON TABLE migration_objects IS
+    'Fingerprints of what pycharter-sql migrate has made: tables, views, functions, constraints, indexes, triggers.';
+COMMENT ON COLUMN migration_objects.object IS 'Kind and name. PostgreSQL: the major version that wrote them.';
+COMMENT ON COLUMN migration_objects.digest IS
+    'SHA-256 of the definition and the comment as sql/object_definitions.sql reads them, in hexadecimal digits.';

@@ -1,3 +1,7 @@
+SELECT refuse_dependents(
+    'changed_keys(jsonb, jsonb)', 'comparable_after(text, jsonb, jsonb)', 'comparable(text, jsonb)',
+    'contract_document(uuid)', 'contract_documents', 'domain_item(uuid)', 'list_items(jsonb)', 'item_name(jsonb)'
+);
 DROP FUNCTION changed_keys(jsonb, jsonb);
 DROP FUNCTION comparable_after(text, jsonb, jsonb);
 DROP FUNCTION comparable(text, jsonb);

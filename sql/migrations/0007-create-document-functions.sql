@@ -155,12 +155,19 @@ CROSS JOIN LATERAL (
             UNION ALL
             SELECT 'system_sources', system_id FROM data_contract_system_sources WHERE data_contract_id = c.id
         ) AS l
-        JOIN systems AS s ON s.id = l.system_id
+        CROSS JOIN LATERAL (
+            SELECT t.name, t.description, t.system_type, t.is_active,
+                -- A view reads with its owner's rights; who may not read the column does not see it here either.
+                CASE WHEN has_column_privilege('systems'::regclass, 'connection_info', 'SELECT')
+                    THEN t.connection_info END AS connection_info
+            FROM systems AS t WHERE t.id = l.system_id
+        ) AS s
     ) AS link
 ) AS systems;
 
 COMMENT ON VIEW contract_documents IS
-    'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing.';
+    'One row a contract version, as its contract document (docs/contract-document.md): loading it changes nothing. '
+    'connection_info is there for those who may read that column of systems.';
 COMMENT ON COLUMN contract_documents.contract_id IS 'Key of the contract version in data_contracts.';
 COMMENT ON COLUMN contract_documents.name IS 'Contract name.';
 COMMENT ON COLUMN contract_documents.version IS 'Contract version.';
