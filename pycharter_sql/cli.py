@@ -23,7 +23,17 @@ import yaml
 from click.core import ParameterSource
 from tabulate import tabulate
 
-from pycharter_sql import __version__, cleanup, documents, embedded, loader, migrations, queries, sources
+from pycharter_sql import (
+    __version__,
+    cleanup,
+    dictionary,
+    documents,
+    embedded,
+    loader,
+    migrations,
+    queries,
+    sources,
+)
 from pycharter_sql.errors import CatalogueError, Refusal
 
 # Any of these names a server to libpq; without one, and without --dsn, the embedded server is meant.
@@ -139,6 +149,13 @@ output_format = click.option(
     default="table",
     show_default=True,
     help="How to write the result.",
+)
+output_file = click.option(
+    "--output",
+    "-o",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    help="File to write; default stdout.",
 )
 
 
@@ -591,13 +608,7 @@ def list_(target: Target, /, format_: str, **chosen: Any) -> None:
     show_default=True,
     help="YAML documents, or one JSON document a line.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.File("w", encoding="utf-8", lazy=True),
-    default="-",
-    help="File to write; default stdout.",
-)
+@output_file
 @click.pass_obj
 def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> None:
     """Write contract documents, from which a load changes nothing; every option narrows the choice."""
@@ -608,6 +619,15 @@ def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> N
                 output.write("---\n" + _yaml(ordered))
             else:
                 output.write(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+@main.command("dictionary")
+@output_file
+@click.pass_obj
+def dictionary_(target: Target, output: IO[str]) -> None:
+    """Write the data dictionary, Markdown with an ER diagram, from the comments in the database."""
+    with target.connection() as connection:
+        output.write(dictionary.markdown(connection, schema=target.schema))
 
 
 # ---------------------------------------------------------------------------------------------------------

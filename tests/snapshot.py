@@ -1,4 +1,4 @@
-"""pg_dump's text made to compare, and the committed snapshot of the whole schema: ``make snapshot``."""
+"""pg_dump's text made to compare, and what ``make snapshot`` makes: schema.sql and the data dictionary."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
-from pycharter_sql import migrations
+from pycharter_sql import dictionary, migrations
 from pycharter_sql.embedded import Server, temporary_server
 
-SNAPSHOT = Path(__file__).parents[1] / "sql" / "schema.sql"
+ROOT = Path(__file__).parents[1]
+SNAPSHOT = ROOT / "sql" / "schema.sql"
+DICTIONARY = ROOT / "docs" / "dictionary.md"
 MAJOR = 18  # the embedded server's; others write some types and constraints in another way
 
 HEADER = """\
@@ -49,3 +51,5 @@ if __name__ == "__main__":
     with temporary_server() as server:
         migrations.apply(server.dsn)
         SNAPSHOT.write_text(snapshot(server, "pycharter"))
+        with migrations.connect(server.dsn) as connection:
+            DICTIONARY.write_text(dictionary.markdown(connection), encoding="utf-8")

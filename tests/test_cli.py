@@ -32,7 +32,7 @@ MIGRATIONS = sorted(
     for path in Path(__file__).parents[1].glob("sql/migrations/*.sql")
     if not path.stem.endswith(".rollback")
 )
-READING = [["show", "Order"], ["list"], ["export"], ["load", str(EXAMPLES)]]
+READING = [["show", "Order"], ["list"], ["export"], ["dictionary"], ["load", str(EXAMPLES)]]
 
 
 @pytest.fixture(autouse=True)

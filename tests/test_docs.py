@@ -8,7 +8,8 @@ A page is followed from top to bottom, as a reader would, in a directory of its 
 * ``console``: every line after ``$`` is a command, which must succeed; what it prints is compared where
   anything is shown.
 * ``yaml`` is written to the file that its first line names.
-* ``sh`` is not run: commands that install, or that speak of a server of the reader's.
+* ``sh`` is not run: commands that install, or that speak of a server of the reader's. Nor is ``mermaid``: it
+  is looked at.
 
 White space may differ, times and UUIDs too, and ``...`` stands for anything.
 """
@@ -136,6 +137,9 @@ class Reader:
         assert name, f"{where}: the first line of a yaml block names its file: # name.yaml"
         list(yaml.safe_load_all(block.text))
         (self.directory / name[1]).write_text(block.text)
+
+    def do_mermaid(self, block: Block, where: str) -> None:
+        """A diagram: tests/test_dictionary.py checks it."""
 
     def do_sh(self, block: Block, where: str) -> None:
         for line in block.text.replace("\\\n", "").splitlines():
