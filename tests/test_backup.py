@@ -1,8 +1,9 @@
-"""pg_dump and restore, under the same name and, beside the original, under another."""
+"""The rows of a catalogue: through upgrades, through dumps and restores, under another name too."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,16 @@ import psycopg
 import pytest
 from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
-from snapshot import NOISE
+from snapshot import NOISE, dump
 
 from pycharter_sql import loader, migrations, queries, sources
 from pycharter_sql.embedded import PORT, USER, Server
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "legacy"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples" / "legacy"
+
+# The last migration of each release; and one before the first, so that there is a step up from somewhere.
+HEADS = {"before": "0010-create-cleanup-functions", "0.1.0.dev1": "0011-create-administration-functions"}
 
 
 @pytest.fixture
@@ -31,6 +36,37 @@ def catalogue(empty_database: str) -> str:
             "INSERT INTO pycharter.systems (name, connection_info) VALUES ('x', '{\"host\": \"x\"}')"
         )
     return empty_database
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_an_upgrade_with_data_inside(
+    empty_database: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    """Up to today and back down; what was there before is there afterwards, and today's schema is today's."""
+    migrations.apply(empty_database, schema="today")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "SOURCE", str(tmp_path))
+        for file in (ROOT / "sql" / "migrations").iterdir():
+            if file.name <= f"{head}.sql":
+                shutil.copy(file, tmp_path)
+        assert migrations.apply(empty_database)[-1] == head
+    with psycopg.connect(empty_database) as connection:
+        loader.load(connection, sources.read([EXAMPLES]))
+    before = contents(server, "empty")
+    done = migrations.apply(empty_database)
+    assert migrations.drift(empty_database) == []
+    assert dump(server, "empty") == re.sub(r"\btoday\b", "pycharter", dump(server, "empty", "today"))
+    with psycopg.connect(empty_database) as connection:
+        assert loader.load(connection, sources.read([EXAMPLES])).updated == 0
+        connection.rollback()
+    if done:
+        assert migrations.rollback(empty_database, count=len(done)) == done[::-1]
+    assert history_apart(contents(server, "empty")) == history_apart(before)
+
+
+def history_apart(text: str) -> str:
+    """Without what says when which migration was applied."""
+    return re.sub(r"(?m)^INSERT INTO pycharter\._yoyo_log .*\n", "", text)
 
 
 @pytest.fixture
