@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint snapshot bench clean
+.PHONY: demo test test-matrix lint snapshot bench clean
 
 demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
 
 test: .venv/installed-dev
 	$(BIN)/pytest
+
+test-matrix: .venv/installed-dev
+	$(BIN)/python tests/matrix.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

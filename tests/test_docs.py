@@ -142,7 +142,7 @@ class Reader:
             words = shlex.split(line, comments=True)
             assert not words or words[0] in NOT_RUN, f"{where}: write it as console, so that it runs: {line}"
             if words and words[0] == "make":
-                targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+                targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
                 assert words[1] in targets, f"{where}: the Makefile has no {words[1]}"
 
     def _run(self, command: list[str], given: str = "") -> tuple[int, str]:
