@@ -1,4 +1,4 @@
-"""The SQL of migrations and rollbacks: what PostgreSQL's own parser says, and what yoyo would trip over."""
+"""The SQL of migrations and rollbacks: what PostgreSQL's parser and plpgsql_check find, what yoyo would."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlparse
 from pglast import ast, parse_plpgsql, parse_sql
@@ -210,3 +211,88 @@ def test_forbidden_in_rollbacks() -> None:
 )
 def test_not_forbidden(text: str) -> None:
     assert faults(text) == []
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What parses may yet name a column that is not there: plpgsql_check looks at the functions in their database
+
+KNOWN_LIMITS = {
+    # It takes no notice of IF TG_OP; with the trigger for UPDATE it checks the same statements.
+    'seal_links, seal_insert: relation "before" does not exist',
+    'seal_links, seal_delete: relation "after" does not exist',
+    # Columns of its dynamic SQL come from TG_ARGV; what it reads into has the table's type whatever they are.
+    "seal_components, seal_update: cannot determinate a result of dynamic SQL",
+    "seal_components, seal_delete: cannot determinate a result of dynamic SQL",
+    # A literal is read as the type of its variable; that there is no cast from text does not matter.
+    'load_entities, : target type is different type than source type, cast "text" value to "text[]" type',
+    'load_documents, : target type is different type than source type, cast "text" value to "jsonb" type',
+    'load_documents, : target type is different type than source type, cast "text" value to "jsonb[]" type',
+    "refuse_domain_cycle, refuse_cycle: target type is different type than source type, "
+    'cast "text" value to "uuid[]" type',
+}
+
+
+def findings(conn: psycopg.Connection) -> set[str]:
+    """What plpgsql_check finds in the functions: name, trigger without its table's name, message, detail.
+
+    It is not asked about performance: there it counts the casts of constants.
+    """
+    available = "SELECT FROM pg_available_extensions WHERE name = 'plpgsql_check'"
+    if not conn.execute(available).rowcount:
+        pytest.skip(
+            "this PostgreSQL comes without the extension plpgsql_check (Debian: postgresql-15-plpgsql-check)"
+        )
+    conn.execute("CREATE EXTENSION IF NOT EXISTS plpgsql_check")
+    found = conn.execute(
+        """
+        SELECT concat(p.proname, ', ', substring(t.tgname FROM length(r.relname) + 2), ': ',
+            concat_ws(', ', f.message, CASE WHEN f.sqlstate <> '00000' THEN f.detail END))
+        FROM pg_proc AS p
+        LEFT JOIN pg_trigger AS t ON t.tgfoid = p.oid AND NOT t.tgisinternal
+        LEFT JOIN pg_class AS r ON r.oid = t.tgrelid
+        CROSS JOIN LATERAL plpgsql_check_function_tb(
+            p.oid, coalesce(r.oid, 0), fatal_errors => false, security_warnings => true,
+            compatibility_warnings => true, oldtable => t.tgoldtable, newtable => t.tgnewtable) AS f
+        WHERE p.pronamespace = 'pycharter'::regnamespace
+            AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')
+        """
+    )
+    return {finding for (finding,) in found}
+
+
+def test_plpgsql_check(conn: psycopg.Connection) -> None:
+    assert findings(conn) - KNOWN_LIMITS == set()
+
+
+@pytest.mark.parametrize(
+    ("function", "finding"),
+    [
+        (
+            "CREATE FUNCTION pycharter.planted() RETURNS void LANGUAGE plpgsql SET search_path TO pycharter "
+            "AS $$ BEGIN PERFORM FROM teams WHERE nam = 'x'; END $$",
+            'planted, : column "nam" does not exist',
+        ),
+        (
+            "CREATE FUNCTION pycharter.planted(name text) RETURNS void LANGUAGE plpgsql "
+            "AS $$ BEGIN EXECUTE 'DROP TABLE ' || name; END $$",
+            "planted, : text type variable is not sanitized",
+        ),
+        (
+            "CREATE FUNCTION pycharter.planted() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN NEW.nam := 'x'; RETURN NEW; END $$; "
+            "CREATE TRIGGER teams_planted BEFORE UPDATE ON pycharter.teams "
+            "FOR EACH ROW EXECUTE FUNCTION pycharter.planted()",
+            'planted, planted: record "new" has no field "nam"',
+        ),
+        (
+            "CREATE FUNCTION pycharter.planted() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN PERFORM FROM gone WHERE nam = 'x'; RETURN NULL; END $$; "
+            "CREATE TRIGGER teams_planted AFTER DELETE ON pycharter.teams REFERENCING OLD TABLE AS gone "
+            "FOR EACH STATEMENT EXECUTE FUNCTION pycharter.planted()",
+            'planted, planted: column "nam" does not exist',
+        ),
+    ],
+)
+def test_plpgsql_check_finds(conn: psycopg.Connection, function: str, finding: str) -> None:
+    conn.execute(function.encode())
+    assert finding in findings(conn)
