@@ -1,4 +1,4 @@
-"""The SQL of migrations and rollbacks: what PostgreSQL's parser and plpgsql_check find, what yoyo would."""
+"""The SQL of migrations and rollbacks: what the parser and plpgsql_check find, what yoyo would trip over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = sorted(Path(__file__).parents[1].glob("sql/migrations/*.sql"))
 
 # yoyo looks for directives in the comments before the first SQL, and there it reads only these.
 DIRECTIVES = {"depends": r"[\w-]+( [\w-]+)*", "transactional": r"true|false"}
-BEFORE_SQL = re.compile(r"(\s*(--.*)?\n)*")
+BEFORE_SQL = re.compile(r"([ \t]*(--.*)?\n)*")
 
 
 def faults(text: str, migration: str | None = None) -> list[str]:
@@ -37,7 +37,9 @@ def faults(text: str, migration: str | None = None) -> list[str]:
             found.append("COPY from or to the client: yoyo is none that could answer")
     found += faults_of_splitting(text, len(statements))
     found += faults_of_words(text)
-    transactional = not re.search(r"(?m)^-- transactional: false$", migration or text)
+    # A rollback runs as its migration does.
+    leading = text if migration is None else migration
+    transactional = not re.search(r"(?m)^-- transactional: false$", leading)
     if transactional and re.search(r"(?<!VIEW )\bCONCURRENTLY\b", words(text)):
         found.append("CONCURRENTLY in a transaction")
     return found
