@@ -1,8 +1,10 @@
 # Needs Python 3.11 or newer and nothing else: the PostgreSQL comes from a wheel. Works as root or not.
 PYTHON ?= python3
 BIN := .venv/bin
+# A rollback drops what its migration made. The rest is what .squawk.toml excludes, which --exclude overrides.
+NOT_IN_ROLLBACKS := ban-drop-function,ban-drop-table,ban-drop-view,require-lock-timeout,require-statement-timeout
 
-.PHONY: demo test lint snapshot bench clean
+.PHONY: demo test test-matrix lint snapshot bench clean
 
 demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
@@ -10,10 +12,15 @@ demo: .venv/installed-embedded
 test: .venv/installed-dev
 	$(BIN)/pytest
 
+test-matrix: .venv/installed-dev
+	$(BIN)/python tests/matrix.py
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/squawk --exclude-path '*.rollback.sql' sql/migrations/*.sql
+	$(BIN)/squawk --exclude $(NOT_IN_ROLLBACKS) sql/migrations/*.rollback.sql
 
 snapshot: .venv/installed-dev
 	$(BIN)/python tests/snapshot.py

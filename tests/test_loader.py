@@ -729,10 +729,13 @@ def test_a_load_that_waits_can_be_interrupted(own_database: Conn) -> None:
             pass
         signal.raise_signal(signal.SIGINT)
 
+    # A shell starts what it runs in the background deaf to Ctrl-C.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     with psycopg.connect(own_database.info.dsn) as other, ThreadPoolExecutor() as threads:
         done = threads.submit(interrupt)
         with pytest.raises(KeyboardInterrupt):
             loader.load(other, [contract("B")])
+        signal.signal(signal.SIGINT, handler)
         done.result(timeout=20)
         own_database.rollback()
         assert loader.load(other, [contract("B")]).inserted == 1
