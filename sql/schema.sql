@@ -3458,6 +3458,8 @@ COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in
 CREATE TABLE pycharter.granted_access (
     role_name text NOT NULL COLLATE pg_catalog."C",
     access text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
     CONSTRAINT granted_access_access_check CHECK ((access = ANY (ARRAY['reader'::text, 'writer'::text])))
 );
 
@@ -3466,6 +3468,10 @@ COMMENT ON TABLE pycharter.granted_access IS 'What grant_access has granted. A l
 COMMENT ON COLUMN pycharter.granted_access.role_name IS 'A role of this server.';
 
 COMMENT ON COLUMN pycharter.granted_access.access IS 'reader or writer.';
+
+COMMENT ON COLUMN pycharter.granted_access.created_at IS 'When it was granted: the start of that transaction.';
+
+COMMENT ON COLUMN pycharter.granted_access.created_by IS 'Who granted it: the database user.';
 
 CREATE TABLE pycharter.migration_files (
     migration_id text NOT NULL COLLATE pg_catalog."C",

@@ -139,21 +139,23 @@ def test_migrate_status_and_rollback(empty_database: str) -> None:
     def on_it(*arguments: str, code: int = 0) -> Result:
         return run("--dsn", empty_database, *arguments, code=code)
 
-    assert [row["applied_at"] for row in json.loads(on_it("status", "--format", "json").stdout)] == [
-        None
-    ] * len(MIGRATIONS)
+    nothing = json.loads(on_it("status", "--format", "json").stdout)
+    pending = [{"id": name, "applied_at": None, "state": "pending"} for name in MIGRATIONS]
+    assert nothing == {"migrations": pending, "objects": None}
     assert on_it("rollback").stdout == 'Nothing to do: no migration is applied in schema "pycharter".\n'
     assert on_it("migrate").stdout == "".join(f"applied {name}\n" for name in MIGRATIONS)
     assert on_it("migrate").stdout == 'Nothing to do: schema "pycharter" is up to date.\n'
 
-    rows = json.loads(on_it("status", "--format", "json").stdout)
-    assert [row["id"] for row in rows] == MIGRATIONS
+    found = json.loads(on_it("status", "--format", "json").stdout)
+    rows = found["migrations"]
+    assert [row["id"] for row in rows] == MIGRATIONS and found["objects"] == []
     assert all(datetime.fromisoformat(row["applied_at"]).tzinfo for row in rows)
-    assert yaml.safe_load(on_it("status", "--format", "yaml").stdout)[0]["id"] == MIGRATIONS[0]
-    assert on_it("status").stdout.splitlines()[0].split() == ["migration", "applied", "at"]
+    assert yaml.safe_load(on_it("status", "--format", "yaml").stdout) == found
+    assert on_it("status").stdout.splitlines()[0].split() == ["migration", "state", "applied", "at"]
+    assert on_it("status").stdout.splitlines()[-1] == "objects: as the migrations made them"
 
     assert on_it("rollback").stdout == f"rolled back {MIGRATIONS[-1]}\n"
-    assert on_it("status").stdout.splitlines()[-1].split() == [MIGRATIONS[-1], "pending"]
+    assert on_it("status").stdout.splitlines()[-2].split() == [MIGRATIONS[-1], "pending"]
     assert on_it("list", code=1).stderr.endswith("Run: pycharter-sql migrate\n")
     assert on_it("migrate").stdout == f"applied {MIGRATIONS[-1]}\n"
     assert on_it("rollback", "--count", "2").stdout == "".join(

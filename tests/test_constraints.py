@@ -195,6 +195,12 @@ def rejected() -> Iterator[tuple[str, str]]:
         update = f"UPDATE data_feed_dependencies SET dependency_type = {kind}"
         yield "data_feed_dependencies_dependency_type_check", update
 
+    granted = "INSERT INTO granted_access (role_name, access) VALUES"
+    yield "granted_access_pkey", f"{granted} ('r', 'reader'), ('r', 'writer')"
+    yield "granted_access_access_check", f"{granted} ('r', 'owner')"
+    for table in ("migration_files", "migration_objects"):
+        yield f"{table}_pkey", f"INSERT INTO {table} SELECT * FROM {table}"
+
 
 REJECTED = list(rejected())
 
@@ -237,6 +243,7 @@ def test_what_must_be_said(catalogue: Catalogue) -> None:
     assert {column for (column,) in demanded} == {
         *(f"{table}.name" for table in ENTITIES),
         *("schemas.name", "schemas.schema_data", "document_digests.digest"),
+        *("granted_access.access", "migration_files.digest", "migration_objects.digest"),
         *("coercion_rules.schema_id", "coercion_rules.rules"),
         *("validation_rules.schema_id", "validation_rules.rules"),
         *("governance_rules.name", "governance_rules.rule_definition"),
@@ -500,4 +507,5 @@ def test_what_is_in_use_cannot_be_deleted(catalogue: Catalogue, table: str, id: 
 def test_what_is_not_in_use_can(catalogue: Catalogue) -> None:
     catalogue("DELETE FROM data_contracts", *(f"DELETE FROM {table}" for table in ENTITIES))
     catalogue("DELETE FROM schemas WHERE id = #3")
-    assert {table for table, rows in catalogue.contents().items() if rows and "yoyo" not in table} == set()
+    filled = {table for table, rows in catalogue.contents().items() if rows and "yoyo" not in table}
+    assert filled == {"migration_files", "migration_objects"}

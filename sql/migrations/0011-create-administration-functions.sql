@@ -5,6 +5,8 @@
 CREATE TABLE granted_access (
     role_name text COLLATE "C" NOT NULL,
     access text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    created_by text NOT NULL DEFAULT session_user,
     CONSTRAINT granted_access_pkey PRIMARY KEY (role_name),
     CONSTRAINT granted_access_access_check CHECK (access IN ('reader', 'writer'))
 );
@@ -13,6 +15,8 @@ COMMENT ON TABLE granted_access IS
     'What grant_access has granted. A later migration grants it again, on what it has made anew; so does a restore.';
 COMMENT ON COLUMN granted_access.role_name IS 'A role of this server.';
 COMMENT ON COLUMN granted_access.access IS 'reader or writer.';
+COMMENT ON COLUMN granted_access.created_at IS 'When it was granted: the start of that transaction.';
+COMMENT ON COLUMN granted_access.created_by IS 'Who granted it: the database user.';
 
 CREATE FUNCTION apply_access() RETURNS void
 LANGUAGE plpgsql
