@@ -419,6 +419,9 @@ def _show_step(step: loader.Step) -> None:
     place = f"{step.source}#{step.pointer}" if step.pointer else step.source
     click.echo(f"{step.action:9} {what}  {place}")
     for change in step.changes if step.action == "update" else ():
+        if change.pointer == "/connection_info":
+            click.echo(f"          {change.pointer}: differs")  # never shown: a secret may hide there
+            continue
         old, new = (documents.shown(value) for value in (change.old, change.new))
         click.echo(f"          {change.pointer}: {old} -> {new}")
 

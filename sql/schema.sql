@@ -94,9 +94,31 @@ COMMENT ON FUNCTION pycharter.changed_keys(stored jsonb, said jsonb) IS 'An arra
 
 CREATE FUNCTION pycharter.contains_credential(info jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN (jsonb_path_exists(info, '$.**?(@.type() == "object").keyvalue()?(@."key" like_regex "((pass(word|wd|phrase)|pwd|secret|token|(api|access|account|private)[_-]?key|credentials?)|(^|[_-])pass)$" flag "i" && ((@."value".type() == "number" || @."value".type() == "array") || @."value".type() == "string" && !(@."value" like_regex "^$|^\\$\\{[^}]+\\}$|^\\$[A-Z_][A-Z0-9_]*$|^(env|file|vault|secret|ref|arn)[:/]")))'::jsonpath) OR jsonb_path_exists(info, '$.**?(@.type() == "string")?((@ like_regex "://[^/@: ]*:(?!\\$\\{|[0-9]+/)[^@ ]+@" || @ like_regex "(pass(word|wd|phrase)?|pwd|secret|token|(api|access|account|private)[_-]?key)[\"'']? *[=:] *[\"'']?(?!\\$[A-Z_{]|env:|file:|vault:)[^ \"'';&]" flag "i") || @ like_regex "(bearer|basic) +[a-z0-9._~+/-]{16}" flag "i")'::jsonpath));
+    RETURN (regexp_replace(((info)::text COLLATE "C"), '(?x) ["''=:{ ] (
+          (arn|env|file|keychain|keyring|projects|ref|secrets?|ssm|vault) [:/] [^ "''\\;&,?@]+
+        | ( \$ [A-Z_][A-Z0-9_]* | \$\{ [^"}]+ \} | \$\( [^")]+ \) | % [A-Z_][A-Z0-9_]* % | %s | % \( \w+ \) s
+            | \{\{ [^{}]+ \}\} | \{ \w* (pass|PASS|pwd|PWD|secret|SECRET|token|TOKEN|key|KEY|port) \w* \}
+            | < [^<>"]+ > | \*+ | [.~]? (/ [\w.-]+){2,} | [\w.-]+ \. (crt|json|key|p12|p8|pem|txt)
+            | null | true | false | none | None | required
+          ) (?= [] "''\\;&,?@)}/#] ) (?! \\* ["''] : ) )'::text, '	'::text, 'g'::text) ~ ANY (ARRAY['(?xi)
+        ( pass(word|wd|phrase|code)s? | pwd | secret | token | credentials? | ([^a-z]|\\[nrt]|db|user) (pass|pw)
+            | (access|account|api|master|private|secret|signing|subscription) [_.-]? key
+            | shared [_-]? access [_-]? signature | [?&] (x-(amz|goog)-)? sig(nature)? )
+        ( ":[ ] \[? (" (\\.|[][ '',;&(){}])* )? (?! [a-z][a-z0-9+.-]*:// )
+            | ( (\\+"|'')[ ]*[:=] | [ ]*(=|%3d) | :[ ]+(?=\\+"|'') ) [ ]* (\\+"|[''{])? (?! [a-z][a-z0-9+.-]*:// )
+            | :[ ]+ (?! [a-z][a-z0-9+.-]*:// | [^ "''\\,;}]+[ ] ) )
+        [^][ "''\\,;&(){}\t]'::text, '(?xi)
+        :// [^][/@:?#; "\t]* (:|%3a) (?! [0-9]{1,5} [],/;?#)\\] ) [^?@ "\\\t]+ @
+        | ["=] (?! (mailto|sips?|ssh): ) [\w.-]* : [^:/@ "\\\t]+ @ ( [\w.-]+ : [0-9]+ ["/?,] | tcp\( )
+        | :thin: [^/@ "]+ / [^/@ "${<]+ @'::text, '(?xi)
+        pass(word|wd)?:[^][ "''\\:/@(){}\t]
+        | authorization [ "''\\:=]+ (basic|bearer|digest|token) [ ]+ (?! auth|token ) [\w.~+/=-]{4,} ["''\\,;]
+        | (basic|bearer) [ ]+ (?= [a-z.~+/-]*[0-9] ) [\w.~+/-]{16}'::text, '(?x) BEGIN[ ]([A-Z0-9]+[ ])*PRIVATE[ ]KEY
+        | ([^A-Za-z0-9]|\\[nrt]) ( A(KI|SI)A[A-Z0-9]{16} | AIza[\w-]{30} | eyJ[\w-]+\.eyJ[\w-]+\. | gh[oprsu]_\w{20}
+            | github_pat_\w{20} | glpat-[\w-]{16} | [rs]k_(live|test)_\w{16} | sk-((ant|proj)-)?[A-Za-z0-9]{20}
+            | xox[a-z]-[\w-]{10} )'::text]));
 
-COMMENT ON FUNCTION pycharter.contains_credential(info jsonb) IS 'Whether connection details hold a password, token or key: as a key''s value, in a URL, or as key=value text. A reference to a secret (env:NAME, vault:path, ${NAME}) is none.';
+COMMENT ON FUNCTION pycharter.contains_credential(info jsonb) IS 'Whether connection details hold a password, token or key: as the value of a key that says so (JSON, also within a string, key=value, YAML, a header), in a URL, or in the shape of a private key or a well-known token. A reference to a secret (env:NAME, vault:path, ${NAME}, /path/to/file, scheme://path), a place to fill in (<password>, {{ password }}) and no value (null, "", none) are none.';
 
 CREATE FUNCTION pycharter.check_document(document jsonb) RETURNS TABLE(pointer text, reason text, remedy text)
     LANGUAGE sql IMMUTABLE

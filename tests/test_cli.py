@@ -734,6 +734,14 @@ def test_a_plan(catalogue: Callable[..., Result], tmp_path: Path) -> None:
     assert f"refused: {path}#/description (A@1): the version is active" in conflict.stderr
 
 
+def test_a_plan_shows_no_connection_details(catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    path = file(tmp_path / "a.json", {"systems": [{"name": "S", "connection_info": "host=before"}]})
+    catalogue("load", path)
+    file(path, {"systems": [{"name": "S", "connection_info": "host=after"}]})
+    planned = catalogue("load", "--plan", path, code=3).stdout
+    assert "/connection_info: differs" in planned and "host=" not in planned
+
+
 def test_a_report_never_lands_on_what_is_read(catalogue: Callable[..., Result], tmp_path: Path) -> None:
     path = file(tmp_path / "a.json", {"name": "A", "version": "1", "schema": {}})
     for read in (path, tmp_path):

@@ -220,25 +220,52 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
     FOR EACH ROW WHEN (NEW.parent_domain_id IS NOT NULL) EXECUTE FUNCTION refuse_domain_cycle();
 
 -- What reaches a system is described here; what opens it belongs in a secret store.
+-- Reads the JSON as one text: a key looks alike there wherever it stands, also in JSON within a string. The only white
+-- space of that text is the blank, so a tab can stand for what is taken out.
 CREATE FUNCTION contains_credential(info jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN
-    -- Under a key that says so, as a value that is no reference to a secret kept elsewhere.
-    jsonb_path_exists(info, '$.** ? (@.type() == "object").keyvalue() ? (
-        @.key like_regex "((pass(word|wd|phrase)|pwd|secret|token|(api|access|account|private)[_-]?key|credentials?)|(^|[_-])pass)$" flag "i"
-        && (@.value.type() == "number" || @.value.type() == "array" || (@.value.type() == "string"
-            && !(@.value like_regex "^$|^\\$\\{[^}]+\\}$|^\\$[A-Z_][A-Z0-9_]*$|^(env|file|vault|secret|ref|arn)[:/]")))
-    )')
-    -- In a URL, as key=value or "key": value text, or as an HTTP header.
-    OR jsonb_path_exists(info, '$.** ? (@.type() == "string") ? (
-        @ like_regex "://[^/@: ]*:(?!\\$\\{|[0-9]+/)[^@ ]+@"
-        || @ like_regex "(pass(word|wd|phrase)?|pwd|secret|token|(api|access|account|private)[_-]?key)[\"'']? *[=:] *[\"'']?(?!\\$[A-Z_{]|env:|file:|vault:)[^ \"'';&]" flag "i"
-        || @ like_regex "(bearer|basic) +[a-z0-9._~+/-]{16}" flag "i"
-    )');
+    -- Without what is no secret, and the sign before it: references to secrets, places to fill in, files, no value.
+    regexp_replace(info::text COLLATE "C", '(?x) ["''=:{ ] (
+          (arn|env|file|keychain|keyring|projects|ref|secrets?|ssm|vault) [:/] [^ "''\\;&,?@]+
+        | ( \$ [A-Z_][A-Z0-9_]* | \$\{ [^"}]+ \} | \$\( [^")]+ \) | % [A-Z_][A-Z0-9_]* % | %s | % \( \w+ \) s
+            | \{\{ [^{}]+ \}\} | \{ \w* (pass|PASS|pwd|PWD|secret|SECRET|token|TOKEN|key|KEY|port) \w* \}
+            | < [^<>"]+ > | \*+ | [.~]? (/ [\w.-]+){2,} | [\w.-]+ \. (crt|json|key|p12|p8|pem|txt)
+            | null | true | false | none | None | required
+          ) (?= [] "''\\;&,?@)}/#] ) (?! \\* ["''] : ) )', E'\t', 'g')
+    ~ ANY (ARRAY[
+        -- A key (its last word), a sign that a value follows, and the first character of that value. The signs: JSON's;
+        -- those of JSON, key=value and quoted YAML within a string; the colon of YAML and headers, before one word.
+        '(?xi)
+        ( pass(word|wd|phrase|code)s? | pwd | secret | token | credentials? | ([^a-z]|\\[nrt]|db|user) (pass|pw)
+            | (access|account|api|master|private|secret|signing|subscription) [_.-]? key
+            | shared [_-]? access [_-]? signature | [?&] (x-(amz|goog)-)? sig(nature)? )
+        ( ":[ ] \[? (" (\\.|[][ '',;&(){}])* )? (?! [a-z][a-z0-9+.-]*:// )
+            | ( (\\+"|'')[ ]*[:=] | [ ]*(=|%3d) | :[ ]+(?=\\+"|'') ) [ ]* (\\+"|[''{])? (?! [a-z][a-z0-9+.-]*:// )
+            | :[ ]+ (?! [a-z][a-z0-9+.-]*:// | [^ "''\\,;}]+[ ] ) )
+        [^][ "''\\,;&(){}\t]',
+        -- user:password@ in a URL, and without a scheme before host:port or tcp(; Oracle's user/password@.
+        '(?xi)
+        :// [^][/@:?#; "\t]* (:|%3a) (?! [0-9]{1,5} [],/;?#)\\] ) [^?@ "\\\t]+ @
+        | ["=] (?! (mailto|sips?|ssh): ) [\w.-]* : [^:/@ "\\\t]+ @ ( [\w.-]+ : [0-9]+ ["/?,] | tcp\( )
+        | :thin: [^/@ "]+ / [^/@ "${<]+ @',
+        -- password:word; a header of HTTP, or its value.
+        '(?xi)
+        pass(word|wd)?:[^][ "''\\:/@(){}\t]
+        | authorization [ "''\\:=]+ (basic|bearer|digest|token) [ ]+ (?! auth|token ) [\w.~+/=-]{4,} ["''\\,;]
+        | (basic|bearer) [ ]+ (?= [a-z.~+/-]*[0-9] ) [\w.~+/-]{16}',
+        -- What gives itself away: private keys and the tokens of well-known providers.
+        '(?x) BEGIN[ ]([A-Z0-9]+[ ])*PRIVATE[ ]KEY
+        | ([^A-Za-z0-9]|\\[nrt]) ( A(KI|SI)A[A-Z0-9]{16} | AIza[\w-]{30} | eyJ[\w-]+\.eyJ[\w-]+\. | gh[oprsu]_\w{20}
+            | github_pat_\w{20} | glpat-[\w-]{16} | [rs]k_(live|test)_\w{16} | sk-((ant|proj)-)?[A-Za-z0-9]{20}
+            | xox[a-z]-[\w-]{10} )'
+    ]);
 
 COMMENT ON FUNCTION contains_credential(jsonb) IS
-    'Whether connection details hold a password, token or key: as a key''s value, in a URL, or as key=value text. '
-    'A reference to a secret (env:NAME, vault:path, ${NAME}) is none.';
+    'Whether connection details hold a password, token or key: as the value of a key that says so (JSON, also within '
+    'a string, key=value, YAML, a header), in a URL, or in the shape of a private key or a well-known token. A '
+    'reference to a secret (env:NAME, vault:path, ${NAME}, /path/to/file, scheme://path), a place to fill in '
+    '(<password>, {{ password }}) and no value (null, "", none) are none.';
 
 CREATE FUNCTION refuse_credential() RETURNS trigger
 LANGUAGE plpgsql
