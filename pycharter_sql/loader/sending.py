@@ -168,12 +168,19 @@ class Run(ABC):
             except DOCUMENT_ERRORS as refused:
                 raise BatchRefused(refused) from refused
             return
-        with conn.lock:
-            conn.pgconn.send_query_params(self.query.as_bytes(conn), parameters)
-            conn.wait(generators.send(conn.pgconn))
-        yield
-        with conn.lock:
-            (result,) = conn.wait(generators.fetch_many(conn.pgconn))
+        try:
+            with conn.lock:
+                conn.pgconn.send_query_params(self.query.as_bytes(conn), parameters)
+                conn.wait(generators.send(conn.pgconn))
+            yield
+            with conn.lock:
+                (result,) = conn.wait(generators.fetch_many(conn.pgconn))
+        except KeyboardInterrupt:
+            # One that comes while it waits has ended the query; one between sending and waiting has not.
+            if conn.info.transaction_status == TransactionStatus.ACTIVE:
+                conn.cancel_safe()
+                conn.wait(generators.fetch_many(conn.pgconn))
+            raise
         if result.status == ExecStatus.TUPLES_OK:
             yield json.loads(result.get_value(0, 0) or b"")
             return
