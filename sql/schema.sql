@@ -291,8 +291,8 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
             FROM domain_item
            WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
          ), mention AS (
-          SELECT DISTINCT m_1.kind,
-             m_1.item
+          SELECT DISTINCT m.kind,
+             m.item
             FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
               CROSS JOIN LATERAL ( SELECT 'system'::text AS kind,
                      item.item
@@ -337,7 +337,7 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
                      item.item
                     FROM ( VALUES ('system'::text,'systems'::text), ('business owner'::text,'business_owners'::text), ('team'::text,'teams'::text), ('data feed'::text,'data_feeds'::text)) list(kind, key),
                      LATERAL pycharter.list_items((d.document -> list.key)) item(item)
-                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m_1)
+                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m)
          UNION ALL
           SELECT 'domain'::text,
                  CASE
@@ -346,19 +346,28 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
                  END AS item
             FROM domain_item
          )
-  SELECT m.kind,
-     pycharter.item_name(m.item) AS item_name,
+  SELECT e.kind,
+     e.name,
          CASE
-             WHEN (count(DISTINCT attribute.key) < count(DISTINCT ROW(attribute.key, attribute.value)) FILTER (WHERE (attribute.key IS NOT NULL))) THEN pycharter.refuse_contradiction(m.kind, pycharter.item_name(m.item))
-             ELSE COALESCE(jsonb_object_agg(attribute.key, attribute.value) FILTER (WHERE (attribute.key IS NOT NULL)), '{}'::jsonb)
+             WHEN ((e.said > 1) AND (e.said > ( SELECT count(*) AS count
+                FROM jsonb_object_keys(e.attributes) jsonb_object_keys(jsonb_object_keys)))) THEN pycharter.refuse_contradiction(e.kind, e.name)
+             ELSE COALESCE(e.attributes, '{}'::jsonb)
          END AS "coalesce"
-    FROM (mention m
-      LEFT JOIN LATERAL jsonb_each(
-         CASE jsonb_typeof(m.item)
-             WHEN 'object'::text THEN m.item
-             ELSE NULL::jsonb
-         END) attribute(key, value) ON (((attribute.key <> ALL (ARRAY['name'::text, 'role'::text, 'dependency_type'::text])) AND (attribute.value <> ALL (ARRAY['null'::jsonb, '""'::jsonb])))))
-   GROUP BY m.kind, (pycharter.item_name(m.item));
+    FROM ( SELECT a.kind,
+             a.name,
+             count(a.key) AS said,
+             jsonb_object_agg(a.key, a.value) FILTER (WHERE (a.key IS NOT NULL)) AS attributes
+            FROM ( SELECT DISTINCT m.kind,
+                     pycharter.item_name(m.item) AS name,
+                     attribute.key,
+                     attribute.value
+                    FROM (mention m
+                      LEFT JOIN LATERAL jsonb_each(
+                         CASE jsonb_typeof(m.item)
+                             WHEN 'object'::text THEN m.item
+                             ELSE NULL::jsonb
+                         END) attribute(key, value) ON (((attribute.key <> ALL (ARRAY['name'::text, 'role'::text, 'dependency_type'::text])) AND (attribute.value <> ALL (ARRAY['null'::jsonb, '""'::jsonb])))))) a
+           GROUP BY a.kind, a.name) e;
 END;
 
 COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';

@@ -386,16 +386,24 @@ BEGIN ATOMIC
         END
         FROM domain_item
     )
-    SELECT m.kind, item_name(m.item), CASE
-        WHEN count(DISTINCT key) < count(DISTINCT (key, value)) FILTER (WHERE key IS NOT NULL)
-            THEN refuse_contradiction(m.kind, item_name(m.item))
-        ELSE coalesce(jsonb_object_agg(key, value) FILTER (WHERE key IS NOT NULL), '{}')
+    SELECT e.kind, e.name, CASE
+        WHEN e.said > 1 AND e.said > (SELECT count(*) FROM jsonb_object_keys(e.attributes))
+            THEN refuse_contradiction(e.kind, e.name)
+        ELSE coalesce(e.attributes, '{}')
     END
-    FROM mention AS m
-    -- An empty attribute says nothing: it never replaces what a person has written into the database.
-    LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item END) AS attribute (key, value)
-        ON key NOT IN ('name', 'role', 'dependency_type') AND value NOT IN ('null', '""')
-    GROUP BY m.kind, item_name(m.item);
+    FROM (
+        SELECT a.kind, a.name, count(a.key) AS said,
+            jsonb_object_agg(a.key, a.value) FILTER (WHERE a.key IS NOT NULL) AS attributes
+        FROM (
+            SELECT DISTINCT m.kind, item_name(m.item) AS name, attribute.key, attribute.value
+            FROM mention AS m
+            -- An empty attribute says nothing: it never replaces what a person has written into the database.
+            LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item END)
+                AS attribute (key, value)
+                ON key NOT IN ('name', 'role', 'dependency_type') AND value NOT IN ('null', '""')
+        ) AS a
+        GROUP BY a.kind, a.name
+    ) AS e;
 END;
 
 COMMENT ON FUNCTION mentioned_entities(jsonb[], text[]) IS
