@@ -81,6 +81,8 @@ class Group(click.Group):
             return result
         except CatalogueError as error:
             raise click.ClickException(str(error)) from error
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            raise click.ClickException(f"{error.diag.message_primary}\n  {migrations.TO_WRITE}") from error
         except psycopg.Error as error:
             lines = filter(None, [error.diag.message_primary or str(error).strip(), error.diag.message_hint])
             raise click.ClickException("\n  ".join(lines)) from error

@@ -36,6 +36,7 @@ from pycharter_sql.errors import CatalogueError, CatalogueMissing
 
 SOURCE = "package:pycharter_sql.sql:migrations"  # as yoyo names a directory within a package
 SECONDS_BETWEEN_ATTEMPTS = 0.1
+TO_WRITE = "Connect to the primary: target_session_attrs=read-write finds it among several hosts."
 
 logger = logging.getLogger(__name__)
 
@@ -139,14 +140,12 @@ def drift(dsn: str, *, schema: str = "pycharter") -> list[Difference] | None:
     """
     check_name(schema)
     with connect(dsn) as connection, _explained(f'cannot read the objects of schema "{schema}"'):
-        connection.execute(_search_path(schema))
+        _enter(connection, schema)
         if not _keeps_record(connection):
             return None
         history = _applied(connection, schema)
         files = connection.execute("SELECT migration_id FROM migration_files").fetchall()
-        made: dict[str, str] = dict(
-            connection.execute("SELECT object, digest FROM migration_objects").fetchall()
-        )
+        made = _made(connection)
         found = _fingerprints(connection)
         if history.keys() != {id for (id,) in files} or made["PostgreSQL"] != found["PostgreSQL"]:
             return None
@@ -257,7 +256,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
         return self._given
 
     def init_connection(self, connection: psycopg.Connection[TupleRow]) -> None:
-        connection.execute(_search_path(self.schema))
+        _enter(connection, self.schema)
 
     def cursor(self) -> _Cursor:
         return _Cursor(self.connection)
@@ -283,9 +282,19 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
     def _recorded(self) -> Iterator[None]:
         """A block whose changes to the schema are no drift; those made before it remain what they were."""
         before = _fingerprints(self.connection) if _keeps_record(self.connection) else {}
+        made = _made(self.connection) if before else {}
         yield
         if _keeps_record(self.connection):
-            _record(self.connection, before, _fingerprints(self.connection))
+            after = _fingerprints(self.connection)
+            # A migration restates all of a view or function, but only a part of a table.
+            drifted = {
+                name for name in before if name.startswith("table ") and before[name] != made.get(name)
+            }
+            _record(
+                self.connection,
+                before,
+                {name: before[name] if name in drifted else digest for name, digest in after.items()},
+            )
 
     def refuse_dependents(self, pending: Iterable[Any]) -> None:
         """Asks what migrations ask first, of all of them before one changes anything."""
@@ -294,7 +303,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
         for migration in pending:
             _, _, statements = read_sql_migration(migration.path)
             for statement in statements:
-                if statement.startswith("SELECT refuse_dependents("):
+                if re.match(r"(?i)SELECT\s+refuse_dependents\s*\(", statement):
                     with _explained(f"{migration.id}.sql cannot be applied"):
                         self.connection.execute(statement)
 
@@ -335,24 +344,59 @@ def _locked(dsn: str, schema: str, lock_timeout: str, notice: Notice | None) -> 
         if standby or read_only == "on":
             raise CatalogueError(
                 f"the {'server is a standby' if standby else 'session is read-only'}: not writable",
-                remedy="Connect to the primary: target_session_attrs=read-write finds it among hosts.",
+                remedy=TO_WRITE,
             )
         connection.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
         if notice:
             connection.add_notice_handler(lambda said: _pass_on(said, notice))
+        _become_owner(connection, schema)
         backend = _Backend(connection, schema)
         with backend.lock():
+            _refuse_yoyo(connection, schema)
             _refuse_newer(_history(connection, schema), schema)
             yield backend
+
+
+def _become_owner(connection: psycopg.Connection[Any], schema: str) -> None:
+    """What a superuser, or a member of the schema's owner, makes shall belong to the owner like the rest."""
+    query = """
+        SELECT rolname FROM pg_catalog.pg_namespace JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+        WHERE nspname = %s AND rolname <> current_user AND pg_has_role(nspowner, 'MEMBER')
+        """
+    for (owner,) in connection.execute(query, [schema]):
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(owner)))
+
+
+def _refuse_yoyo(connection: psycopg.Connection[Any], schema: str) -> None:
+    if not _exists(connection, schema, "yoyo_lock"):
+        return
+    query = sql.SQL("SELECT pid FROM {}").format(sql.Identifier(schema, "yoyo_lock"))
+    for (pid,) in connection.execute(query):
+        raise CatalogueError(
+            f"yoyo is at work on this schema (process {pid}), or was killed while it was",
+            remedy="Wait for it. Where there is no such process any more: yoyo break-lock",
+        )
 
 
 def _pass_on(said: psycopg.errors.Diagnostic, notice: Notice) -> None:
     notice(f"{said.severity}: {said.message_primary}")
 
 
-def _search_path(schema: str) -> sql.Composed:
-    # As in yoyo.ini; 0001-prepare-schema says why pg_temp.
-    return sql.SQL("SET search_path TO {}, pg_temp").format(sql.Identifier(schema))
+def _enter(connection: psycopg.Connection[Any], schema: str) -> None:
+    """The search path as in yoyo.ini (0001-prepare-schema says why pg_temp), and what else bears on how
+    PostgreSQL reads and writes definitions."""
+    connection.execute("SET quote_all_identifiers = off")
+    connection.execute("SET standard_conforming_strings = on")
+    connection.execute("SET extra_float_digits = 1")
+    path = sql.SQL("SET search_path TO {}, pg_temp").format(sql.Identifier(schema))
+    connection.execute(path)
+    # What may not be used is left out of the search path without a word.
+    query = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = %s"
+    if connection.execute(query, [schema]).fetchone() == (False,):
+        raise CatalogueError(
+            f"permission denied for schema {schema}",
+            remedy="Connect as the role that owns it, or as one that has been granted access to it.",
+        )
 
 
 def _keeps_record(connection: psycopg.Connection[Any]) -> bool:
@@ -363,6 +407,11 @@ def _fingerprints(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Object -> digest of its definition, of the schema at the head of the search path."""
     query = resources.files("pycharter_sql.sql").joinpath("object_definitions.sql").read_bytes()
     return dict(connection.execute(query).fetchall())
+
+
+def _made(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """As ``_fingerprints``, of what the migrations made."""
+    return dict(connection.execute("SELECT object, digest FROM migration_objects").fetchall())
 
 
 def _record(connection: psycopg.Connection[Any], before: dict[str, str], after: dict[str, str]) -> None:
@@ -478,6 +527,8 @@ def _explained(what: str) -> Iterator[None]:
         said = error.diag
         lines = filter(None, (f"{what}: {said.message_primary or error}", said.message_detail))
         remedy = said.message_hint or ""
+        if "CASCADE" in remedy:  # PostgreSQL's advice would destroy what is somebody else's
+            remedy = "Drop what depends on it first, and create it again afterwards."
         if isinstance(error, psycopg.errors.LockNotAvailable):
             remedy = "Others use it (see pg_stat_activity): run it again, or wait longer, --lock-timeout 60s."
         raise CatalogueError("\n  ".join(lines), remedy=remedy) from error

@@ -9,22 +9,19 @@ CREATE FUNCTION pycharter.apply_access() RETURNS void
     AS $$
 DECLARE
     granted granted_access;
-    own_tables text;
-    systems_columns text;
+    systems_columns text := (
+        SELECT string_agg(quote_ident(attname), ', ') FROM pg_catalog.pg_attribute
+        WHERE attrelid = 'systems'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'connection_info');
 BEGIN
-    SELECT string_agg(quote_ident(relname), ', ') INTO own_tables
-    FROM pg_catalog.pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
-        AND relname !~ '^(_?yoyo_|migration_)' AND relname <> 'granted_access';
-    SELECT string_agg(quote_ident(attname), ', ') INTO systems_columns
-    FROM pg_catalog.pg_attribute
-    WHERE attrelid = 'systems'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'connection_info';
+    PERFORM check_grant(NULL);
     -- A catalogue restored elsewhere may name roles that are not there.
     FOR granted IN SELECT g.* FROM granted_access AS g WHERE to_regrole(quote_ident(role_name)) IS NOT NULL LOOP
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), granted.role_name);
-        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', current_schema(), granted.role_name);
+        EXECUTE format('GRANT SELECT ON %s TO %I', own_relations(false), granted.role_name);
+        -- Of use where PUBLIC was denied it: views, defaults and checks call functions with the caller's rights.
+        EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %I', current_schema(), granted.role_name);
         IF granted.access = 'writer' THEN
-            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO %I', own_tables, granted.role_name);
+            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO %I', own_relations(true), granted.role_name);
         ELSE
             EXECUTE format('REVOKE SELECT ON systems FROM %I', granted.role_name);
             EXECUTE format('GRANT SELECT (%s) ON systems TO %I', systems_columns, granted.role_name);
@@ -33,7 +30,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.apply_access() IS 'Grants again, on everything there is now, what grant_access has granted. Every later migration ends with it, and so does a restore without privileges.';
+COMMENT ON FUNCTION pycharter.apply_access() IS 'Grants again, on everything there is now, what grant_access has granted. Every later migration that makes something ends with it, and so does a restore without privileges.';
 
 CREATE FUNCTION pycharter.bind_functions(catalogue text) RETURNS void
     LANGUAGE plpgsql
@@ -42,6 +39,10 @@ CREATE FUNCTION pycharter.bind_functions(catalogue text) RETURNS void
 DECLARE
     own regprocedure;
 BEGIN
+    IF to_regclass(quote_ident(catalogue) || '.data_contracts') IS NULL THEN
+        RAISE EXCEPTION 'schema "%" holds no catalogue', catalogue
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the schema that this function is in.';
+    END IF;
     FOR own IN
         SELECT p.oid FROM pg_proc AS p
         -- All but this one, which must not look into the catalogue that it was made in.
@@ -236,6 +237,30 @@ CREATE FUNCTION pycharter.check_document(document jsonb) RETURNS TABLE(pointer t
 END;
 
 COMMENT ON FUNCTION pycharter.check_document(document jsonb) IS 'What is wrong with the shape of a contract document, one row a finding: JSON Pointer, reason, remedy. Values that tables check (status, permission, lengths) are left to them.';
+
+CREATE FUNCTION pycharter.check_grant(role_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    owner oid := (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = current_schema());
+BEGIN
+    -- GRANT by somebody else would only warn, and grant nothing.
+    IF NOT pg_has_role(owner, 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of schema "%" may grant access to it', current_schema()
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Call it as the role that migrates.';
+    END IF;
+    IF pg_has_role(to_regrole(quote_ident(role_name)), owner, 'USAGE') THEN
+        RAISE EXCEPTION 'role "%" has all rights of the owner of schema "%"', role_name, current_schema()
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It needs nothing, and what it has by its membership cannot be taken from it here.';
+    END IF;
+    -- One after the other: two GRANTs on one table at once fail.
+    LOCK TABLE granted_access IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.check_grant(role_name text) IS 'Raises where the caller may not grant, or the role (null: none) must not be granted anything.';
 
 CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -1236,6 +1261,7 @@ CREATE FUNCTION pycharter.delete_components() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     -- The rules go with their schema.
     DELETE FROM schemas WHERE id IN (SELECT schema_id FROM deleted);
     DELETE FROM governance_rules WHERE id IN (SELECT governance_rules_id FROM deleted);
@@ -1252,6 +1278,7 @@ CREATE FUNCTION pycharter.delete_replaced_components() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     DELETE FROM coercion_rules WHERE id IN (
         SELECT coercion_rules_id FROM before EXCEPT SELECT coercion_rules_id FROM after);
     DELETE FROM validation_rules WHERE id IN (
@@ -1323,6 +1350,7 @@ CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
 DECLARE
     renamed uuid[];
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     IF TG_TABLE_NAME = 'data_contracts' THEN
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.id FROM after AS a);
         RETURN NULL;
@@ -1363,13 +1391,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'SELECT grant_access(reader => ''analysts'', writer => ''pipelines'').';
     END IF;
-    -- GRANT by somebody else would only warn, and grant nothing.
-    IF NOT pg_has_role(
-        (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = current_schema()), 'USAGE') THEN
-        RAISE EXCEPTION 'only the owner of schema "%" may grant access to it', current_schema()
-            USING ERRCODE = 'insufficient_privilege', HINT = 'Call it as the role that migrates.';
-    END IF;
     FOREACH role_name IN ARRAY array_remove(ARRAY[reader, writer], NULL) LOOP
+        PERFORM check_grant(role_name);
         IF to_regrole(quote_ident(role_name)) IS NULL THEN
             RAISE EXCEPTION 'there is no role "%"', role_name
                 USING ERRCODE = 'undefined_object', HINT = format('CREATE ROLE %I, and call it again.', role_name);
@@ -1385,7 +1408,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.grant_access(reader text, writer text) IS 'Gives existing roles what they need. reader: every table and view but systems.connection_info. writer: that column too, and the rows of the catalogue, by the load functions or by hand; no DDL. Granted anew by every later migration.';
+COMMENT ON FUNCTION pycharter.grant_access(reader text, writer text) IS 'Gives existing roles what they need. reader: every table and view but systems.connection_info. writer: that column too, and the rows of the catalogue, by the load functions or by hand; no DDL. Granted anew by every later migration; what was granted by hand before is replaced.';
 
 CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -2285,6 +2308,23 @@ $$;
 
 COMMENT ON FUNCTION pycharter.merge_team(from_name text, into_name text) IS 'Makes two rows of one team one: moves the links of contracts to it, fills in the attributes that the second lacks, deletes the first. Returns the number of links moved.';
 
+CREATE FUNCTION pycharter.own_relations(rows_of_the_catalogue boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT string_agg(quote_ident(c.relname), ', ')
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        -- Somebody else's table in this schema is not ours to grant.
+        WHERE n.nspname = current_schema() AND c.relowner = n.nspowner AND c.relkind IN ('r', 'v')
+            AND (NOT rows_of_the_catalogue OR c.relkind = 'r' AND c.relname !~ '^(_?yoyo_|migration_)'
+                AND c.relname <> 'granted_access'));
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.own_relations(rows_of_the_catalogue boolean) IS 'The tables and views of the schema''s owner, as a list for GRANT; or those that hold the catalogue''s rows.';
+
 CREATE FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, mentions jsonb[] DEFAULT '{}'::jsonb[]) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pycharter', 'pg_temp'
@@ -2553,7 +2593,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.refuse_dependents(VARIADIC dropped text[]) IS 'Called first by every migration and rollback that drops or restates tables, views or functions, with all of their names (functions with their argument types): refuses while somebody''s own view or function stands on one.';
+COMMENT ON FUNCTION pycharter.refuse_dependents(VARIADIC dropped text[]) IS 'Called first by a migration or rollback that drops or restates tables or views, with the names of all that it drops (functions with their argument types): refuses while somebody''s own view, function, policy or foreign key stands on one.';
 
 CREATE FUNCTION pycharter.refuse_domain_cycle() RETURNS trigger
     LANGUAGE plpgsql
@@ -2579,6 +2619,20 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.refuse_domain_cycle() IS 'Trigger: refuses a parent that lies within the domain itself.';
+
+CREATE FUNCTION pycharter.refuse_other_tables(table_schema name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    IF table_schema <> current_schema() THEN
+        RAISE EXCEPTION 'a trigger function of the catalogue serves the catalogue''s own tables'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Write a trigger function of your own.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_other_tables(table_schema name) IS 'Called first by every trigger function that acts with its owner''s rights: whoever could attach it to a table of their own could make it run what they like.';
 
 CREATE FUNCTION pycharter.refuse_sealed(contract pycharter.data_contracts) RETURNS void
     LANGUAGE plpgsql
@@ -2808,15 +2862,19 @@ CREATE FUNCTION pycharter.revoke_access(role_name text) RETURNS void
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    IF to_regrole(quote_ident(role_name)) IS NOT NULL THEN
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', current_schema(), role_name);
+    PERFORM check_grant(role_name);
+    IF to_regrole(quote_ident(role_name)) IS NULL THEN
+        RAISE WARNING 'there is no role "%"; one that was renamed is revoked by its new name', role_name;
+    ELSE
+        EXECUTE format('REVOKE ALL ON %s FROM %I', own_relations(false), role_name);
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM %I', current_schema(), role_name);
         EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role_name);
     END IF;
     DELETE FROM granted_access AS g WHERE g.role_name = revoke_access.role_name;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.revoke_access(role_name text) IS 'Takes from a role whatever it was granted in this schema. A role that was granted something can be dropped only after it.';
+COMMENT ON FUNCTION pycharter.revoke_access(role_name text) IS 'Takes from a role whatever it was granted in this schema, by grant_access or by hand. A role that was granted something can be dropped only after it.';
 
 CREATE FUNCTION pycharter.seal_components() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2825,6 +2883,7 @@ CREATE FUNCTION pycharter.seal_components() RETURNS trigger
 DECLARE
     contract data_contracts;
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     FOR contract IN EXECUTE format(
         'SELECT c.* FROM data_contracts AS c
          WHERE c.%I IN (SELECT b.%I FROM before AS b) AND c.created_at <> now()
@@ -2859,6 +2918,7 @@ CREATE FUNCTION pycharter.seal_everything() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
         RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
@@ -2879,6 +2939,7 @@ CREATE FUNCTION pycharter.seal_links() RETURNS trigger
 DECLARE
     contract data_contracts;
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
     -- transaction has made itself needs no lock, and bulk loads are made of those.
     IF TG_OP <> 'DELETE' THEN
@@ -2924,6 +2985,7 @@ CREATE FUNCTION pycharter.set_published() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     NEW.published_at := CASE
         WHEN NEW.status IN ('proposed', 'draft') THEN NULL
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from pycharter_sql import loader, migrations, queries
+from pycharter_sql.errors import CatalogueError
 
 Conn = psycopg.Connection[Any]
 DOCUMENT = {
@@ -202,3 +203,90 @@ def test_nothing_goes_to_public(catalogue: Conn) -> None:
         WHERE relnamespace = 'pycharter'::regnamespace AND a.grantee = 0
         """
     assert catalogue.execute(query).fetchall() == [(0,), (0,)]
+
+
+DEFINER = """
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace = 'pycharter'::regnamespace AND prosecdef ORDER BY 1
+    """
+
+
+def test_a_function_with_its_owners_rights_serves_no_other_table(catalogue: Conn) -> None:
+    """Or whoever attaches it to a table of their own would have what they like run with these rights."""
+    functions = [name for (name,) in catalogue.execute(DEFINER).fetchall()]
+    assert len(functions) > 5
+    catalogue.execute("GRANT CREATE ON SCHEMA public TO reader; SET ROLE reader")
+    catalogue.execute("CREATE TEMP TABLE mine (id uuid)")
+    for function in functions:
+        catalogue.execute(f"CREATE TRIGGER t BEFORE INSERT ON mine EXECUTE FUNCTION {function}".encode())
+        assert refused(catalogue, "INSERT INTO mine VALUES (gen_random_uuid())"), function
+        catalogue.execute("DROP TRIGGER t ON mine")
+
+
+def test_a_cast_of_ones_own_is_not_run_as_the_owner(catalogue: Conn) -> None:
+    catalogue.execute("SET ROLE reader")
+    catalogue.execute(
+        """
+        CREATE TYPE pg_temp.mine AS (a text);
+        CREATE FUNCTION pg_temp.run(m pg_temp.mine) RETURNS uuid LANGUAGE plpgsql AS $$
+            BEGIN
+                GRANT SELECT ON pycharter.systems TO reader;
+                RETURN gen_random_uuid();
+            END $$;
+        CREATE CAST (pg_temp.mine AS uuid) WITH FUNCTION pg_temp.run(pg_temp.mine) AS IMPLICIT;
+        CREATE TEMP TABLE t (
+            schema_id pg_temp.mine, governance_rules_id uuid, metadata_id uuid, ownership_id text);
+        INSERT INTO t VALUES (ROW('x'));
+        CREATE TRIGGER y AFTER DELETE ON t REFERENCING OLD TABLE AS deleted
+            FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_components();
+        """
+    )
+    assert refused(catalogue, "DELETE FROM t")
+    assert refused(catalogue, "SELECT connection_info FROM pycharter.systems")
+
+
+@pytest.mark.parametrize(
+    "function", ["grant_access(reader => %s)", "grant_access(writer => %s)", "revoke_access(%s)"]
+)
+def test_the_owner_is_neither_granted_nor_revoked_anything(catalogue: Conn, function: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="has all rights of the owner"):
+        catalogue.execute(f"SELECT pycharter.{function}".encode(), ["postgres"])
+
+
+@pytest.mark.parametrize("function", ["apply_access()", "revoke_access('reader')"])
+def test_others_change_no_grants(catalogue: Conn, function: str) -> None:
+    catalogue.execute("SET ROLE writer")
+    assert refused(catalogue, f"SELECT pycharter.{function}")
+
+
+def test_where_public_may_call_nothing(catalogue: Conn) -> None:
+    """A server whose default privileges deny it."""
+    catalogue.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA pycharter FROM PUBLIC")
+    catalogue.execute("SET ROLE reader")
+    assert catalogue.execute(
+        "SELECT pycharter.contract_document(id) FROM pycharter.data_contracts"
+    ).fetchone()
+    catalogue.execute("SET ROLE writer")
+    assert loader.load(catalogue, [LATER]).updated == 1
+    catalogue.execute("RESET ROLE")
+    catalogue.execute("SELECT pycharter.revoke_access('reader')")
+    with catalogue.transaction(force_rollback=True):
+        catalogue.execute("DROP ROLE reader")
+
+
+def test_somebody_elses_table_in_the_schema(catalogue: Conn) -> None:
+    catalogue.execute("GRANT CREATE ON SCHEMA pycharter TO stranger; SET ROLE stranger")
+    catalogue.execute("CREATE TABLE pycharter.notes (a integer)")
+    catalogue.execute("RESET ROLE; SELECT pycharter.apply_access(); SET ROLE writer")
+    assert refused(catalogue, "SELECT * FROM pycharter.notes")
+    assert refused(catalogue, "INSERT INTO pycharter.notes VALUES (1)")
+    catalogue.execute("RESET ROLE; SELECT pycharter.revoke_access('writer'); DROP TABLE pycharter.notes")
+
+
+def test_a_rollback_takes_back_what_was_granted(catalogue: Conn) -> None:
+    dsn = catalogue.info.dsn
+    with pytest.raises(CatalogueError, match="destroy the rows of granted_access"):
+        migrations.rollback(dsn)
+    migrations.rollback(dsn, drop_data=True)
+    catalogue.execute("DROP ROLE reader")
+    catalogue.rollback()

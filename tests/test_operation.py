@@ -200,6 +200,8 @@ def test_a_standby_and_a_read_only_session(database: str) -> None:
         standby.start()
         assert {migration.state for migration in migrations.status(standby.dsn)} == {"applied"}
         assert migrations.drift(standby.dsn) == []
+        ran = CliRunner().invoke(main, ["--dsn", standby.dsn, "load", str(ROOT / "examples" / "legacy")])
+        assert (ran.exit_code, "target_session_attrs=read-write" in ran.output) == (1, True)
         for function in (migrations.apply, migrations.rollback):
             start = time.monotonic()
             with pytest.raises(CatalogueError, match="the server is a standby: not writable") as caught:
@@ -244,6 +246,15 @@ def test_a_standby_and_a_read_only_session(database: str) -> None:
             ("trigger teams_set_updated on teams", "changed"),
         ),
         ("DROP TRIGGER teams_set_updated ON teams", ("trigger teams_set_updated on teams", "missing")),
+        ("CREATE RULE r AS ON INSERT TO teams DO INSTEAD NOTHING", ("rule r on teams", "added")),
+        ("CREATE POLICY p ON teams USING (true)", ("policy p on teams", "added")),
+        ("ALTER TABLE teams FORCE ROW LEVEL SECURITY", ("table teams", "changed")),
+        ("ALTER TABLE teams REPLICA IDENTITY NOTHING", ("table teams", "changed")),
+        ("CREATE TABLE public.child () INHERITS (teams)", ("table teams", "changed")),
+        ("CREATE TABLE yoyo_notes ()", ("table yoyo_notes", "added")),
+        ("CREATE TYPE colour AS ENUM ('red')", ("type colour", "added")),
+        ("ALTER VIEW contract_full OWNER TO pg_monitor", ("view contract_full", "changed")),
+        ("ALTER FUNCTION uuid_v7() LEAKPROOF", ("uuid_v7()", "changed")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -254,14 +265,55 @@ def test_drift(conn: psycopg.Connection, statement: str, expected: tuple[str, st
     assert [(found.object, found.change) for found in migrations.drift(dsn) or ()] == [expected]
 
 
-def test_rows_are_no_drift(conn: psycopg.Connection) -> None:
-    execute(conn.info.dsn, "INSERT INTO pycharter.teams (name) VALUES ('t')", "ANALYZE")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO teams (name) VALUES ('t')",
+        "ANALYZE",
+        "GRANT SELECT ON teams TO PUBLIC",
+        "REINDEX TABLE teams",
+        "CLUSTER teams USING teams_pkey",
+        "ALTER TABLE teams SET (autovacuum_vacuum_scale_factor = 0.01, fillfactor = 90)",
+        "ALTER TABLE teams ALTER name SET STATISTICS 500",
+        "CREATE TABLE public.teams ()",
+        "ALTER DATABASE {} SET quote_all_identifiers = on",
+        "ALTER DATABASE {} SET standard_conforming_strings = off",
+        "ALTER DATABASE {} SET extra_float_digits = -5",
+    ],
+)
+def test_no_drift(conn: psycopg.Connection, statement: str) -> None:
+    execute(conn.info.dsn, "SET search_path TO pycharter", statement.format(conn.info.dbname))
     assert migrations.drift(conn.info.dsn) == []
+
+
+@pytest.mark.parametrize("setting", ["quote_all_identifiers = on", "standard_conforming_strings = off"])
+def test_settings_of_the_database_do_not_matter(empty_database: str, setting: str) -> None:
+    execute(empty_database, f"ALTER DATABASE empty SET {setting}")
+    assert migrations.apply(empty_database) == IDS
+    assert migrations.drift(empty_database) == []
+
+
+@pytest.mark.parametrize("schema", ["path", "temp", "pg", "search", "c", "select"])
+def test_no_drift_under_any_name(empty_database: str, schema: str) -> None:
+    migrations.apply(empty_database)
+    execute(
+        empty_database,
+        f'ALTER SCHEMA pycharter RENAME TO "{schema}"',
+        f"SELECT \"{schema}\".bind_functions('{schema}')",
+    )
+    assert migrations.drift(empty_database, schema=schema) == []
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="holds no catalogue"):
+        execute(empty_database, f"SELECT \"{schema}\".bind_functions('public')")
 
 
 def test_drift_is_not_forgotten_by_later_migrations(database: str, files: Path) -> None:
     execute(database, "COMMENT ON TABLE pycharter.teams IS 'x'", "CREATE VIEW pycharter.x AS SELECT 1 AS a")
-    id = add(files, "CREATE VIEW y AS SELECT 1 AS a;", "DROP VIEW y;")
+    # Of the same table too.
+    id = add(
+        files,
+        "CREATE VIEW y AS SELECT 1 AS a; ALTER TABLE teams ADD a integer;",
+        "DROP VIEW y; ALTER TABLE teams DROP a;",
+    )
     drift = [Difference("table teams", "changed"), Difference("view x", "added")]
     assert migrations.apply(database) == [id]
     assert migrations.drift(database) == drift
@@ -406,6 +458,39 @@ def test_what_stands_on_something_stops_a_rollback(
     )
     assert f"Drop {kind} public.{bare} first" in caught.value.remedy
     assert set(states(database).values()) == {"applied"}
+
+
+def test_advice_that_would_destroy_is_not_passed_on(database: str) -> None:
+    execute(database, "CREATE TABLE mine (id uuid DEFAULT pycharter.uuid_v7())")
+    with pytest.raises(CatalogueError) as caught:
+        migrations.rollback(database, count=None, drop_data=True)
+    assert "default value for column id of table public.mine depends on" in caught.value.reason
+    assert caught.value.remedy == "Drop what depends on it first, and create it again afterwards."
+
+
+def test_stock_yoyo_at_work(database: str) -> None:
+    assert yoyo(database, "list").returncode == 0  # makes its table
+    execute(database, "INSERT INTO pycharter.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
+    for function in (migrations.apply, migrations.rollback):
+        with pytest.raises(CatalogueError, match="process 4711") as caught:
+            function(database)
+        assert "yoyo break-lock" in caught.value.remedy
+
+
+def test_what_a_superuser_migrates_belongs_to_the_owner_of_the_schema(empty_database: str) -> None:
+    execute(empty_database, "CREATE ROLE keeper", "CREATE SCHEMA pycharter AUTHORIZATION keeper")
+    try:
+        migrations.apply(empty_database)
+        with psycopg.connect(empty_database) as connection:
+            owners = connection.execute(
+                "SELECT DISTINCT relowner::regrole::text FROM pg_class"
+                " WHERE relnamespace = 'pycharter'::regnamespace"
+            ).fetchall()
+        assert owners == [("keeper",)]
+        assert migrations.drift(empty_database) == []
+        assert migrations.rollback(empty_database) == IDS[-1:]
+    finally:
+        execute(empty_database, "DROP OWNED BY keeper", "DROP ROLE keeper")
 
 
 # ---------------------------------------------------------------------------------------------------------

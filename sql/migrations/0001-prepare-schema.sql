@@ -92,6 +92,22 @@ $$;
 COMMENT ON FUNCTION set_updated() IS
     'Trigger: says when and by which database user a row was last changed, whoever changes it.';
 
+CREATE FUNCTION refuse_other_tables(table_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF table_schema <> current_schema() THEN
+        RAISE EXCEPTION 'a trigger function of the catalogue serves the catalogue''s own tables'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Write a trigger function of your own.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION refuse_other_tables(name) IS
+    'Called first by every trigger function that acts with its owner''s rights: whoever could attach it to a table of '
+    'their own could make it run what they like.';
+
 CREATE FUNCTION refuse_data_loss(VARIADIC tables regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -162,8 +178,9 @@ END
 $$;
 
 COMMENT ON FUNCTION refuse_dependents(text[]) IS
-    'Called first by every migration and rollback that drops or restates tables, views or functions, with all of '
-    'their names (functions with their argument types): refuses while somebody''s own view or function stands on one.';
+    'Called first by a migration or rollback that drops or restates tables or views, with the names of all that it '
+    'drops (functions with their argument types): refuses while somebody''s own view, function, policy or foreign key '
+    'stands on one.';
 
 -- What `pycharter-sql migrate` has made, so that `pycharter-sql status` can tell what has changed since. It alone
 -- writes them: stock yoyo leaves them as they are.

@@ -63,6 +63,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     NEW.published_at := CASE
         WHEN NEW.status IN ('proposed', 'draft') THEN NULL
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
@@ -111,6 +112,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     -- The rules go with their schema.
     DELETE FROM schemas WHERE id IN (SELECT schema_id FROM deleted);
     DELETE FROM governance_rules WHERE id IN (SELECT governance_rules_id FROM deleted);
@@ -131,6 +133,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     DELETE FROM coercion_rules WHERE id IN (
         SELECT coercion_rules_id FROM before EXCEPT SELECT coercion_rules_id FROM after);
     DELETE FROM validation_rules WHERE id IN (

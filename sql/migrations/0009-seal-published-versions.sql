@@ -57,6 +57,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
         RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
@@ -82,6 +83,7 @@ AS $$
 DECLARE
     contract data_contracts;
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
     -- transaction has made itself needs no lock, and bulk loads are made of those.
     IF TG_OP <> 'DELETE' THEN
@@ -117,6 +119,7 @@ AS $$
 DECLARE
     contract data_contracts;
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     FOR contract IN EXECUTE format(
         'SELECT c.* FROM data_contracts AS c
          WHERE c.%I IN (SELECT b.%I FROM before AS b) AND c.created_at <> now()
@@ -143,6 +146,7 @@ AS $$
 DECLARE
     renamed uuid[];
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     IF TG_TABLE_NAME = 'data_contracts' THEN
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.id FROM after AS a);
         RETURN NULL;
