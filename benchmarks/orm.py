@@ -114,31 +114,30 @@ def _system_links(table: str) -> Table:
     )
 
 
-class BusinessOwnerLink(Base):
-    __tablename__ = "data_contract_business_owners"
+class OfContract:
+    """What every link has that is more than a pair."""
+
     data_contract_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey(f"{SCHEMA}.data_contracts.id"), primary_key=True
     )
+
+
+class BusinessOwnerLink(OfContract, Base):
+    __tablename__ = "data_contract_business_owners"
     business_owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(BusinessOwner.id), primary_key=True)
     role: Mapped[str] = mapped_column(primary_key=True)
     business_owner: Mapped[BusinessOwner] = relationship()
 
 
-class TeamAccess(Base):
+class TeamAccess(OfContract, Base):
     __tablename__ = "data_contract_team_access"
-    data_contract_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey(f"{SCHEMA}.data_contracts.id"), primary_key=True
-    )
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(Team.id), primary_key=True)
     permission: Mapped[str] = mapped_column(primary_key=True)
     team: Mapped[Team] = relationship()
 
 
-class Dependency(Base):
+class Dependency(OfContract, Base):
     __tablename__ = "data_feed_dependencies"
-    data_contract_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey(f"{SCHEMA}.data_contracts.id"), primary_key=True
-    )
     dependency_feed_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(DataFeed.id), primary_key=True)
     dependency_type: Mapped[str]
     dependency_feed: Mapped[DataFeed] = relationship()

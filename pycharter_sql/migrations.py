@@ -113,7 +113,7 @@ def rollback(
     ``apply``; a negative ``count`` is a ValueError.
     """
     with _locked(dsn, schema, lock_timeout, notice) as backend:
-        if not any(migration.applied_at for migration in _history(backend.connection, schema)):
+        if not _applied(backend.connection, schema):
             return []
         if drop_data:
             backend.connection.execute("SET pycharter_sql.drop_data = 'yes'")
@@ -184,24 +184,24 @@ def check(connection: psycopg.Connection[Any], *, schema: str = "pycharter") -> 
     check_name(schema)
     try:
         with connection.transaction():
-            history = _history(connection, schema)
+            applied = _applied(connection, schema)
     except psycopg.errors.InsufficientPrivilege:
         return
-    _refuse_newer(history, schema)
-    pending = [migration.id for migration in history if migration.state == "pending"]
+    _refuse_newer(applied, schema)
+    pending = [migration.id for migration in _packaged() if migration.id not in applied]
     if pending:
-        problem = "there is no catalogue" if len(pending) == len(history) else f"{pending[0]} is missing"
+        problem = f"{pending[0]} is missing" if applied else "there is no catalogue"
         option = "" if schema == "pycharter" else f" --schema {schema}"
         raise CatalogueMissing(
             f'{problem} in schema "{schema}"', remedy=f"Run: pycharter-sql migrate{option}"
         )
 
 
-def _refuse_newer(history: list[Migration], schema: str) -> None:
-    unknown = [migration.id for migration in history if migration.state == "missing"]
+def _refuse_newer(applied: Iterable[str], schema: str) -> None:
+    unknown = set(applied) - {migration.id for migration in _packaged()}
     if unknown:
         raise CatalogueMissing(
-            f'the catalogue in schema "{schema}" is newer than this pycharter-sql: it has {unknown[-1]}',
+            f'the catalogue in schema "{schema}" is newer than this pycharter-sql: it has {max(unknown)}',
             remedy="Run: pip install --upgrade pycharter-sql",
         )
 
@@ -353,7 +353,7 @@ def _locked(dsn: str, schema: str, lock_timeout: str, notice: Notice | None) -> 
         backend = _Backend(connection, schema)
         with backend.lock():
             _refuse_yoyo(connection, schema)
-            _refuse_newer(_history(connection, schema), schema)
+            _refuse_newer(_applied(connection, schema), schema)
             yield backend
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from snapshot import dump
-from test_migrations import yoyo
+from test_migrations import IDS, ROOT, execute, yoyo
 
 from pycharter_sql import migrations
 from pycharter_sql.cli import main
@@ -23,8 +23,6 @@ from pycharter_sql.embedded import Server, temporary_server
 from pycharter_sql.errors import CatalogueError, CatalogueMissing
 from pycharter_sql.migrations import Difference
 
-ROOT = Path(__file__).parents[1]
-IDS = sorted(path.stem for path in ROOT.glob("sql/migrations/*.sql") if ".rollback" not in path.name)
 REPEATS = 50
 
 
@@ -48,12 +46,6 @@ def add(files: Path, statements: str, rollback: str = "SELECT 1;") -> str:
     (files / f"{id}.sql").write_text(f"-- depends: {IDS[-1]}\n{statements}")
     (files / f"{id}.rollback.sql").write_text(rollback)
     return id
-
-
-def execute(dsn: str, *statements: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def states(dsn: str) -> dict[str, str]:

@@ -126,7 +126,6 @@ BEGIN
                   HINT = 'SELECT grant_access(reader => ''analysts'', writer => ''pipelines'').';
     END IF;
     FOREACH role_name IN ARRAY array_remove(ARRAY[reader, writer], NULL) LOOP
-        PERFORM check_grant(role_name);
         IF to_regrole(quote_ident(role_name)) IS NULL THEN
             RAISE EXCEPTION 'there is no role "%"', role_name
                 USING ERRCODE = 'undefined_object', HINT = format('CREATE ROLE %I, and call it again.', role_name);
