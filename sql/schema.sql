@@ -262,6 +262,55 @@ $$;
 
 COMMENT ON FUNCTION pycharter.check_grant(role_name text) IS 'Raises where the caller may not grant, or the role (null: none) must not be granted anything.';
 
+CREATE FUNCTION pycharter.choose_current(names text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    chosen uuid[];
+    left_behind uuid[];
+BEGIN
+    -- A new name is entered with its version at once. Whoever else enters it waits for this transaction.
+    WITH entered AS (
+        INSERT INTO current_contracts AS c (name, data_contract_id)
+        SELECT n.name, (
+            SELECT v.id FROM data_contracts AS v WHERE v.name = n.name AND v.status = 'active'
+            ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1)
+        FROM (SELECT DISTINCT unnest(names) COLLATE "C" AS name) AS n
+        WHERE NOT EXISTS (SELECT FROM current_contracts AS known WHERE known.name = n.name)
+        ORDER BY n.name
+        ON CONFLICT DO NOTHING RETURNING c.name, c.data_contract_id
+    )
+    SELECT coalesce(array_agg(e.data_contract_id), '{}'),
+        ARRAY(SELECT unnest(names) EXCEPT SELECT e.name FROM entered AS e)
+    INTO chosen, names
+    FROM entered AS e;
+
+    IF names <> '{}' THEN
+        -- Of two who change versions of one contract at once the second sees, after this, what the first has done.
+        PERFORM FROM current_contracts WHERE name = ANY (names) ORDER BY name FOR NO KEY UPDATE;
+        WITH choice AS (
+            SELECT c.name, c.data_contract_id AS before, (
+                SELECT v.id FROM data_contracts AS v WHERE v.name = c.name AND v.status = 'active'
+                ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1) AS after
+            FROM current_contracts AS c WHERE c.name = ANY (names)
+        ),
+        changed AS (
+            UPDATE current_contracts AS c SET data_contract_id = choice.after
+            FROM choice WHERE c.name = choice.name AND choice.before IS DISTINCT FROM choice.after
+            RETURNING choice.before, choice.after
+        )
+        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen FROM changed;
+    END IF;
+    PERFORM rebuild_lineage(left_behind || chosen);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.choose_current(names text[]) IS 'Finds the current version of each of these contracts; where it is another one than before, lineage follows.';
+
 CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pycharter', 'pg_temp'
@@ -452,6 +501,7 @@ CREATE TABLE pycharter.data_feeds (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
     updated_by text DEFAULT SESSION_USER NOT NULL,
+    number integer NOT NULL,
     CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
 '::text)) AND (length(name) <= 255)))
@@ -478,6 +528,8 @@ COMMENT ON COLUMN pycharter.data_feeds.updated_at IS 'When the row last changed:
 COMMENT ON COLUMN pycharter.data_feeds.created_by IS 'Who made the row: the database user, unless the writer names another.';
 
 COMMENT ON COLUMN pycharter.data_feeds.updated_by IS 'The database user who last changed the row.';
+
+COMMENT ON COLUMN pycharter.data_feeds.number IS 'Stands for the feed in lineage_edges. Of this database alone: elsewhere the feed has another one.';
 
 CREATE TABLE pycharter.domains (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -1314,6 +1366,72 @@ END;
 
 COMMENT ON FUNCTION pycharter.domains_below(domain_id uuid) IS 'The domains that lie within a domain, however deep.';
 
+CREATE FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    -- By number of a feed; null where it is not reached. They start at 0, so that they grow in one direction.
+    distances integer[] := '[0:0]={0}';
+    required boolean[] := '[0:0]={true}';
+    reached integer[] := '{}';
+    level integer[] := ARRAY[feed_number(feed)];
+    required_level integer[] := CASE WHEN and_required THEN level ELSE '{}' END;
+    depth integer := 0;
+    found integer;
+BEGIN
+    -- Breadth first, each level in one statement.
+    WHILE level <> '{}' LOOP
+        depth := depth + 1;
+        level := ARRAY(
+            SELECT DISTINCT l.number FROM linked_feeds(level, upstream) AS l WHERE distances[l.number] IS NULL);
+        FOREACH found IN ARRAY level LOOP
+            distances[found] := depth;
+        END LOOP;
+        reached := reached || level;
+    END LOOP;
+    -- Once more over required edges alone: that way to a feed may be a longer one.
+    WHILE required_level <> '{}' LOOP
+        required_level := ARRAY(
+            SELECT DISTINCT l.number FROM linked_feeds(required_level, upstream) AS l
+            WHERE l.is_required AND required[l.number] IS NULL);
+        FOREACH found IN ARRAY required_level LOOP
+            required[found] := true;
+        END LOOP;
+    END LOOP;
+    RETURN QUERY
+    SELECT f.name, distances[f.number], required[f.number] IS NOT NULL
+    FROM data_feeds AS f WHERE f.number = ANY (reached);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) IS 'The common part of upstream, downstream and what gives their names alone: and_required says whether all_required is asked for.';
+
+CREATE FUNCTION pycharter.downstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed,
+     r.distance,
+     r.all_required
+    FROM pycharter.reachable_feeds(downstream.feed, false, true) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.downstream(feed text) IS 'Every feed that is made from a feed by current contracts, however indirectly, once: what a change of it can reach. Columns as of upstream. downstream_feeds is faster where the names are enough.';
+
+CREATE FUNCTION pycharter.downstream_feeds(feed text) RETURNS TABLE(data_feed text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed
+    FROM pycharter.reachable_feeds(downstream_feeds.feed, false, false) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.downstream_feeds(feed text) IS 'The names of the feeds that downstream finds.';
+
 CREATE FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1342,6 +1460,154 @@ END
 $_$;
 
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
+
+CREATE FUNCTION pycharter.feed_cycles() RETURNS TABLE(feed_numbers integer[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    -- The edges by the feed they start at: those of feed n are targets[firsts[n]] to targets[lasts[n]].
+    targets integer[];
+    firsts integer[] := '[0:0]={0}';
+    lasts integer[] := '[0:0]={0}';
+    -- By number of a feed: when it was first met, the earliest feed on the stack that it leads back to, and how
+    -- far its edges have been followed. low is null again once the feed's group is known.
+    met integer[] := '[0:0]={0}';
+    low integer[] := '[0:0]={0}';
+    followed integer[] := '[0:0]={0}';
+    way integer[];
+    way_length integer;
+    stack integer[];
+    stack_length integer := 0;
+    clock integer := 0;
+    edge record;
+    root integer;
+    feed integer;
+    next integer;
+    group_start integer;
+BEGIN
+    SELECT array_agg(dependency_number ORDER BY feed_number) INTO targets
+    FROM lineage_edges;
+    FOR edge IN
+        SELECT feed_number, count(*)::integer AS edges, sum(count(*)) OVER (ORDER BY feed_number)::integer AS last
+        FROM lineage_edges GROUP BY feed_number
+    LOOP
+        firsts[edge.feed_number] := edge.last - edge.edges + 1;
+        lasts[edge.feed_number] := edge.last;
+    END LOOP;
+    FOR root IN SELECT DISTINCT feed_number FROM lineage_edges ORDER BY feed_number LOOP
+        CONTINUE WHEN met[root] IS NOT NULL;
+        way[1] := root;
+        way_length := 1;
+        WHILE way_length > 0 LOOP
+            feed := way[way_length];
+            IF met[feed] IS NULL THEN
+                clock := clock + 1;
+                met[feed] := clock;
+                low[feed] := clock;
+                followed[feed] := firsts[feed];
+                stack_length := stack_length + 1;
+                stack[stack_length] := feed;
+            END IF;
+            next := NULL;
+            WHILE followed[feed] <= lasts[feed] LOOP
+                next := targets[followed[feed]];
+                -- Stays at this edge until the feed it leads to is done: then its low counts.
+                EXIT WHEN met[next] IS NULL;
+                IF low[next] < low[feed] THEN
+                    low[feed] := low[next];
+                END IF;
+                followed[feed] := followed[feed] + 1;
+                next := NULL;
+            END LOOP;
+            IF next IS NOT NULL THEN
+                way_length := way_length + 1;
+                way[way_length] := next;
+                CONTINUE;
+            END IF;
+            way_length := way_length - 1;
+            IF low[feed] = met[feed] THEN
+                group_start := stack_length;
+                WHILE stack[group_start] <> feed LOOP
+                    group_start := group_start - 1;
+                END LOOP;
+                IF group_start < stack_length THEN
+                    feed_numbers := stack[group_start:stack_length];
+                    RETURN NEXT;
+                END IF;
+                WHILE stack_length >= group_start LOOP
+                    low[stack[stack_length]] := NULL;
+                    stack_length := stack_length - 1;
+                END LOOP;
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.feed_cycles() IS 'The strongly connected groups of two feeds or more: each depends on every other of its group, by their numbers.';
+
+CREATE FUNCTION pycharter.feed_number(feed text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    found integer;
+BEGIN
+    SELECT number INTO found FROM data_feeds WHERE name = feed;
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no data feed "%"', feed
+            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM data_feeds.';
+    END IF;
+    RETURN found;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.feed_number(feed text) IS 'Number of the data feed of this name; raises where there is none.';
+
+CREATE FUNCTION pycharter.follow_dependencies() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    PERFORM rebuild_lineage(ARRAY(SELECT DISTINCT data_contract_id FROM after));
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.follow_dependencies() IS 'Trigger: a current contract may depend on other feeds now. A dependency that is deleted takes its edge along.';
+
+CREATE FUNCTION pycharter.follow_versions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    names text[];
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(name) INTO names FROM after WHERE status = 'active';
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(name) INTO names FROM before WHERE status = 'active';
+    ELSE
+        SELECT array_agg(name) INTO names
+        FROM (
+            (SELECT id, name, version FROM before WHERE status = 'active'
+             EXCEPT SELECT id, name, version FROM after WHERE status = 'active')
+            UNION ALL
+            (SELECT id, name, version FROM after WHERE status = 'active'
+             EXCEPT SELECT id, name, version FROM before WHERE status = 'active')
+        ) AS changed;
+    END IF;
+    IF names IS NOT NULL THEN
+        PERFORM choose_current(names);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.follow_versions() IS 'Trigger: another version of a contract may be its current one now.';
 
 CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1434,6 +1700,44 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it. to_load: takes the turn of a load; a plan only looks.';
+
+CREATE TABLE pycharter.lineage_edges (
+    data_contract_id uuid NOT NULL,
+    dependency_feed_id uuid NOT NULL,
+    feed_number integer NOT NULL,
+    dependency_number integer NOT NULL,
+    is_required boolean NOT NULL
+);
+
+COMMENT ON TABLE pycharter.lineage_edges IS 'The rows of data_feed_dependencies that are of current contracts, feed by number. Kept by triggers. What upstream, downstream and dependency_cycles read; feed_lineage has the names.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.data_contract_id IS 'The current contract; with the next column its dependency.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.dependency_feed_id IS 'The feed that it depends on.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.feed_number IS 'Number of the feed that the contract serves.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.dependency_number IS 'Number of the feed that it depends on.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.is_required IS 'Whether the contract cannot do without that feed.';
+
+CREATE FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) RETURNS TABLE(number integer, is_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT e.dependency_number,
+     e.is_required
+    FROM (unnest(linked_feeds.numbers) given(number)
+      JOIN pycharter.lineage_edges e ON ((e.feed_number = given.number)))
+   WHERE linked_feeds.upstream
+ UNION ALL
+  SELECT e.feed_number,
+     e.is_required
+    FROM (unnest(linked_feeds.numbers) given(number)
+      JOIN pycharter.lineage_edges e ON ((e.dependency_number = given.number)))
+   WHERE (NOT linked_feeds.upstream);
+END;
+
+COMMENT ON FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) IS 'The feeds one step upstream, or downstream, of any of these; by number, and once for each edge.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -2318,7 +2622,7 @@ BEGIN
         -- Somebody else's table in this schema is not ours to grant.
         WHERE n.nspname = current_schema() AND c.relowner = n.nspowner AND c.relkind IN ('r', 'v')
             AND (NOT rows_of_the_catalogue OR c.relkind = 'r' AND c.relname !~ '^(_?yoyo_|migration_)'
-                AND c.relname <> 'granted_access'));
+                AND c.relname NOT IN ('granted_access', 'current_contracts', 'lineage_edges')));
 END
 $$;
 
@@ -2373,6 +2677,27 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean, overwrite boolean, mentions jsonb[]) IS 'What load_documents would do with the same arguments, without doing it: of each contract version and each entity inserted, updated (what, old and new) or unchanged, and refusals. Writes nothing: works in a READ ONLY transaction.';
+
+CREATE FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    DELETE FROM lineage_edges WHERE data_contract_id = ANY (contract_ids);
+    INSERT INTO lineage_edges (data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
+    SELECT l.data_contract_id, l.dependency_feed_id, own.number, f.number, l.dependency_type = 'required'
+    FROM unnest(contract_ids) AS given (id)
+    JOIN current_contracts AS c ON c.data_contract_id = given.id
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = given.id
+    JOIN data_feeds AS own ON own.id = l.data_feed_id
+    JOIN data_feeds AS f ON f.id = l.dependency_feed_id;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) IS 'Makes lineage_edges true for these contract versions: those of a current one, none of another.';
 
 CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE
@@ -3030,6 +3355,26 @@ $$;
 
 COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
 
+CREATE FUNCTION pycharter.upstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed,
+     r.distance,
+     r.all_required
+    FROM pycharter.reachable_feeds(upstream.feed, true, true) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.upstream(feed text) IS 'Every feed that a feed is made from by current contracts, however indirectly, once: with the length of the shortest way to it, in steps, and whether a way of required dependencies alone leads there. The feed itself is among them where it lies on a cycle. upstream_feeds is faster where the names are enough.';
+
+CREATE FUNCTION pycharter.upstream_feeds(feed text) RETURNS TABLE(data_feed text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed
+    FROM pycharter.reachable_feeds(upstream_feeds.feed, true, false) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.upstream_feeds(feed text) IS 'The names of the feeds that upstream finds.';
+
 CREATE FUNCTION pycharter.wait_for_turn() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3476,6 +3821,40 @@ COMMENT ON COLUMN pycharter.contract_systems.system IS 'Name of the system.';
 
 COMMENT ON COLUMN pycharter.contract_systems.direction IS 'pulls_from, pushes_to or system_sources.';
 
+CREATE TABLE pycharter.current_contracts (
+    name text NOT NULL COLLATE pg_catalog."C",
+    data_contract_id uuid
+);
+
+COMMENT ON TABLE pycharter.current_contracts IS 'The current version of each contract, its highest active one, as contract_current has it. Kept by triggers.';
+
+COMMENT ON COLUMN pycharter.current_contracts.name IS 'Name of a contract that has, or had, an active version. The row stays: writers of one contract wait at it.';
+
+COMMENT ON COLUMN pycharter.current_contracts.data_contract_id IS 'The version; null where none is active now.';
+
+ALTER TABLE pycharter.data_feeds ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pycharter.data_feeds_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW pycharter.dependency_cycles AS
+ SELECT ARRAY( SELECT f.name
+           FROM pycharter.data_feeds f
+          WHERE (f.number = ANY (g.feed_numbers))
+          ORDER BY f.name) AS data_feeds,
+    cardinality(feed_numbers) AS size
+   FROM pycharter.feed_cycles() g(feed_numbers);
+
+COMMENT ON VIEW pycharter.dependency_cycles IS 'One row a group of feeds each of which is made from every other, directly or indirectly, by current contracts.';
+
+COMMENT ON COLUMN pycharter.dependency_cycles.data_feeds IS 'Names of the feeds, sorted.';
+
+COMMENT ON COLUMN pycharter.dependency_cycles.size IS 'How many they are: two or more.';
+
 CREATE TABLE pycharter.document_digests (
     data_contract_id uuid NOT NULL,
     digest bytea NOT NULL
@@ -3547,6 +3926,33 @@ COMMENT ON COLUMN pycharter.domain_tree.direct_contracts IS 'Contract versions i
 
 COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in the domain and all below it.';
 
+CREATE VIEW pycharter.feed_lineage AS
+ SELECT own.name AS data_feed,
+    f.name AS depends_on,
+    l.dependency_type,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version
+   FROM ((((pycharter.data_feed_dependencies l
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds own ON ((own.id = l.data_feed_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)));
+
+COMMENT ON VIEW pycharter.feed_lineage IS 'One row a feed, a feed that it depends on directly, and the current contract that says so. upstream and downstream follow them all the way.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.data_feed IS 'Name of the feed that the contract describes.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.depends_on IS 'Name of the feed that it depends on.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.dependency_type IS 'required or optional.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.contract_id IS 'Key of the contract version in data_contracts.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.contract IS 'Name of the contract.';
+
+COMMENT ON COLUMN pycharter.feed_lineage.version IS 'Its current version.';
+
 CREATE TABLE pycharter.granted_access (
     role_name text NOT NULL COLLATE pg_catalog."C",
     access text NOT NULL COLLATE pg_catalog."C",
@@ -3587,6 +3993,71 @@ COMMENT ON COLUMN pycharter.migration_objects.object IS 'Kind and name. PostgreS
 
 COMMENT ON COLUMN pycharter.migration_objects.digest IS 'SHA-256 of the definition and the comment as sql/object_definitions.sql reads them, in hexadecimal digits.';
 
+CREATE VIEW pycharter.system_flow AS
+ SELECT s.name AS from_system,
+    'pulls_from'::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((((pycharter.data_contract_system_pulls l
+     JOIN pycharter.systems s ON ((s.id = l.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
+     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
+UNION ALL
+ SELECT s.name AS from_system,
+    'system_sources'::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((((pycharter.data_contract_system_sources l
+     JOIN pycharter.systems s ON ((s.id = l.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
+     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
+UNION ALL
+ SELECT NULL::text AS from_system,
+    NULL::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((pycharter.data_contract_system_pushes p
+     JOIN pycharter.systems t ON ((t.id = p.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = p.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = p.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+  WHERE ((NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_system_pulls l
+          WHERE (l.data_contract_id = p.data_contract_id)))) AND (NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_system_sources l
+          WHERE (l.data_contract_id = p.data_contract_id)))));
+
+COMMENT ON VIEW pycharter.system_flow IS 'One row a current contract, system that its data comes from, and system that it goes to: how data flows between systems, and by which contract.';
+
+COMMENT ON COLUMN pycharter.system_flow.from_system IS 'Name of the system that data comes from; null where none is named.';
+
+COMMENT ON COLUMN pycharter.system_flow.relation IS 'How it comes: pulls_from or system_sources; null where there is no such system.';
+
+COMMENT ON COLUMN pycharter.system_flow.contract_id IS 'Key of the contract version in data_contracts.';
+
+COMMENT ON COLUMN pycharter.system_flow.contract IS 'Name of the contract.';
+
+COMMENT ON COLUMN pycharter.system_flow.version IS 'Its current version.';
+
+COMMENT ON COLUMN pycharter.system_flow.data_feed IS 'Name of the feed that the contract describes.';
+
+COMMENT ON COLUMN pycharter.system_flow.to_system IS 'Name of the system that the contract pushes to; null where it does not.';
+
 ALTER TABLE ONLY pycharter.business_owners
     ADD CONSTRAINT business_owners_name_key UNIQUE (name);
 
@@ -3598,6 +4069,9 @@ ALTER TABLE ONLY pycharter.coercion_rules
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_id_key UNIQUE (schema_id, id);
+
+ALTER TABLE ONLY pycharter.current_contracts
+    ADD CONSTRAINT current_contracts_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_pkey PRIMARY KEY (data_contract_id, business_owner_id, role);
@@ -3642,6 +4116,9 @@ ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_name_key UNIQUE (name);
 
 ALTER TABLE ONLY pycharter.data_feeds
+    ADD CONSTRAINT data_feeds_number_key UNIQUE (number);
+
+ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY pycharter.document_digests
@@ -3658,6 +4135,9 @@ ALTER TABLE ONLY pycharter.governance_rules
 
 ALTER TABLE ONLY pycharter.granted_access
     ADD CONSTRAINT granted_access_pkey PRIMARY KEY (role_name);
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_pkey PRIMARY KEY (data_contract_id, dependency_feed_id);
 
 ALTER TABLE ONLY pycharter.metadata_record
     ADD CONSTRAINT metadata_record_pkey PRIMARY KEY (id);
@@ -3692,6 +4172,8 @@ ALTER TABLE ONLY pycharter.validation_rules
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_id_key UNIQUE (schema_id, id);
 
+CREATE INDEX current_contracts_data_contract_id_idx ON pycharter.current_contracts USING btree (data_contract_id);
+
 CREATE INDEX data_contract_business_owners_business_owner_id_idx ON pycharter.data_contract_business_owners USING btree (business_owner_id, data_contract_id);
 
 CREATE INDEX data_contract_system_pulls_system_id_data_contract_id_idx ON pycharter.data_contract_system_pulls USING btree (system_id, data_contract_id);
@@ -3715,6 +4197,10 @@ CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx ON pychart
 CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
 
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
+
+CREATE INDEX lineage_edges_dependency_number_feed_number_is_required_idx ON pycharter.lineage_edges USING btree (dependency_number, feed_number, is_required);
+
+CREATE INDEX lineage_edges_feed_number_dependency_number_is_required_idx ON pycharter.lineage_edges USING btree (feed_number, dependency_number, is_required);
 
 CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -3786,6 +4272,12 @@ CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.da
 
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
+CREATE TRIGGER data_contracts_settle_lineage_insert AFTER INSERT ON pycharter.data_contracts REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
+CREATE TRIGGER data_contracts_settle_lineage_update AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
 CREATE TRIGGER data_feed_dependencies_seal_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_feed_dependencies_seal_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
@@ -3797,6 +4289,10 @@ CREATE TRIGGER data_feed_dependencies_seal_update AFTER UPDATE ON pycharter.data
 CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((new.data_feed_id IS NULL)) EXECUTE FUNCTION pycharter.set_data_feed();
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_update AFTER UPDATE ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 
 CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -3860,6 +4356,9 @@ CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON pycharter.validatio
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY pycharter.current_contracts
+    ADD CONSTRAINT current_contracts_data_contract_id_fkey FOREIGN KEY (data_contract_id) REFERENCES pycharter.data_contracts(id) ON UPDATE CASCADE ON DELETE SET NULL;
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_business_owner_id_fkey FOREIGN KEY (business_owner_id) REFERENCES pycharter.business_owners(id) ON DELETE RESTRICT;
@@ -3926,6 +4425,15 @@ ALTER TABLE ONLY pycharter.document_digests
 
 ALTER TABLE ONLY pycharter.domains
     ADD CONSTRAINT domains_parent_domain_id_fkey FOREIGN KEY (parent_domain_id) REFERENCES pycharter.domains(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_data_contract_id_dependency_feed_id_fkey FOREIGN KEY (data_contract_id, dependency_feed_id) REFERENCES pycharter.data_feed_dependencies(data_contract_id, dependency_feed_id) ON UPDATE CASCADE ON DELETE CASCADE;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_dependency_number_fkey FOREIGN KEY (dependency_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_feed_number_fkey FOREIGN KEY (feed_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;

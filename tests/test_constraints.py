@@ -195,6 +195,18 @@ def rejected() -> Iterator[tuple[str, str]]:
         update = f"UPDATE data_feed_dependencies SET dependency_type = {kind}"
         yield "data_feed_dependencies_dependency_type_check", update
 
+    current = "INSERT INTO current_contracts (name, data_contract_id) VALUES"
+    yield "current_contracts_pkey", f"{current} ('c', NULL), ('c', NULL)"
+    yield "current_contracts_data_contract_id_fkey", f"{current} ('c', #9)"
+    numbers = "INSERT INTO data_feeds (name, number) OVERRIDING SYSTEM VALUE"
+    yield "data_feeds_number_key", f"{numbers} SELECT 'another', number FROM data_feeds"
+    number = "(SELECT number FROM data_feeds WHERE name = 'feed')"
+    edge = "INSERT INTO lineage_edges VALUES"
+    yield "lineage_edges_pkey", f"{edge} {', '.join(2 * [f'(#1, #2, {number}, {number}, true)'])}"
+    yield "lineage_edges_data_contract_id_dependency_feed_id_fkey", f"{edge} (#1, #9, {number}, {number}, true)"
+    yield "lineage_edges_feed_number_fkey", f"{edge} (#1, #2, 0, {number}, true)"
+    yield "lineage_edges_dependency_number_fkey", f"{edge} (#1, #2, {number}, 0, true)"
+
     granted = "INSERT INTO granted_access (role_name, access) VALUES"
     yield "granted_access_pkey", f"{granted} ('r', 'reader'), ('r', 'writer')"
     yield "granted_access_access_check", f"{granted} ('r', 'owner')"
@@ -250,6 +262,8 @@ def test_what_must_be_said(catalogue: Catalogue) -> None:
         *("metadata_record.resource_id", "metadata_record.metadata_data"),
         *(f"data_contracts.{column}" for column in ("name", "version", "schema_id", "data_feed_id")),
         "data_feed_dependencies.data_feed_id",  # by the trigger
+        "data_feeds.number",  # by its identity
+        *(f"lineage_edges.{column}" for column in ("feed_number", "dependency_number", "is_required")),
     }
 
 
@@ -449,7 +463,8 @@ def test_other_changes_of_a_contract_leave_its_components_alone(catalogue: Catal
     before = catalogue.contents()
     catalogue("UPDATE data_contracts SET status = 'active', version = version || '.0', domain_id = NULL")
     after = catalogue.contents()
-    assert {name for name in before if before[name] != after[name]} == {"data_contracts"}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"data_contracts", "current_contracts", "lineage_edges"}
 
 
 IN_USE = [

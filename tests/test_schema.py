@@ -130,8 +130,8 @@ def test_every_foreign_key_says_what_a_delete_does(rows: Any) -> None:
         WHERE k.contype = 'f'
         """
     )
-    # RESTRICT or CASCADE; never the default, NO ACTION.
-    assert [name for name, on_delete, _ in says if on_delete not in ("r", "c")] == []
+    # RESTRICT, CASCADE or SET NULL; never the default, NO ACTION.
+    assert [name for name, on_delete, _ in says if on_delete not in ("r", "c", "n")] == []
     assert all(validated for _, _, validated in says)
 
 
@@ -163,7 +163,7 @@ def test_types_say_what_is_meant(rows: Any) -> None:
         WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
         """
     )
-    kinds = {"uuid", "text", "jsonb", "boolean", "timestamp with time zone", "bytea"}
+    kinds = {"uuid", "text", "jsonb", "boolean", "timestamp with time zone", "bytea", "integer"}
     assert {kind for (kind,) in columns} == kinds
 
 
@@ -351,7 +351,8 @@ def test_every_table_says_when_and_by_whom(rows: Any) -> None:
         WHERE r.relkind = 'r' GROUP BY r.relname
         """
     )
-    kept_by_programs = "document_digests", "migration_files", "migration_objects"
+    follows_from_others = "document_digests", "current_contracts", "lineage_edges"
+    kept_by_programs = "migration_files", "migration_objects", *follows_from_others
     links = "system_pulls", "system_pushes", "system_sources", "business_owners", "team_access"
     made_only_tables = {"granted_access", *(f"data_contract_{link}" for link in links)}
     for table, columns in tables:

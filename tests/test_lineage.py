@@ -1,0 +1,398 @@
+"""Which feed is made from which: the answers, and that they stay true whatever changes the catalogue."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
+
+Conn = psycopg.Connection[Any]
+Edges = dict[tuple[int, int], bool]
+"""(feed, feed that it depends on) -> whether it is required."""
+
+FEEDS = 7
+
+
+@pytest.fixture
+def catalogue(conn: Conn) -> Conn:
+    conn.execute("SET search_path = pycharter, pg_temp")
+    return conn
+
+
+def load(conn: Conn, *documents: dict[str, Any]) -> None:
+    row = conn.execute(
+        "SELECT load_documents(%s, overwrite => true)", [list(map(Jsonb, documents))]
+    ).fetchone()
+    assert row and row[0]["refusals"] == []
+
+
+def contract(name: str, *dependencies: Any, version: str = "1.0.0", **content: Any) -> dict[str, Any]:
+    active = {"name": name, "version": version, "status": "active", "schema": {"type": "object"}}
+    return active | {"dependencies": list(dependencies)} | content
+
+
+def optional(name: str) -> dict[str, str]:
+    return {"name": name, "dependency_type": "optional"}
+
+
+def select(conn: Conn, query: LiteralString, *parameters: object) -> list[Any]:
+    return conn.execute(query, parameters).fetchall()
+
+
+# --------------------------------------------------------------------------------------------- golden answers
+
+
+@pytest.fixture
+def shop(catalogue: Conn) -> Conn:
+    """report <- orders <- customers and products <- customers; orders <- report closes a cycle."""
+    load(
+        catalogue,
+        contract("customers", pulls_from=["crm"], pushes_to=["warehouse", "mail"]),
+        contract("products", optional("customers"), system_sources=["pim"], pulls_from=["pim"]),
+        contract("orders", "customers", "products", optional("report"), pushes_to=["warehouse"]),
+        contract("report", "orders"),
+        contract("report", "customers", version="0.9.0"),  # active too, but not the highest
+        contract("report", "products", version="2.0.0", status="draft"),
+    )
+    return catalogue
+
+
+def test_feed_lineage(shop: Conn) -> None:
+    assert select(
+        shop,
+        "SELECT data_feed, depends_on, dependency_type, contract, version FROM feed_lineage ORDER BY 1, 2",
+    ) == [
+        ("orders", "customers", "required", "orders", "1.0.0"),
+        ("orders", "products", "required", "orders", "1.0.0"),
+        ("orders", "report", "optional", "orders", "1.0.0"),
+        ("products", "customers", "optional", "products", "1.0.0"),
+        ("report", "orders", "required", "report", "1.0.0"),
+    ]
+
+
+def test_upstream(shop: Conn) -> None:
+    assert select(shop, "SELECT * FROM upstream('report') ORDER BY distance, data_feed") == [
+        ("orders", 1, True),
+        ("customers", 2, True),
+        ("products", 2, True),
+        ("report", 2, False),
+    ]
+    assert select(shop, "SELECT * FROM upstream_feeds('report') ORDER BY 1") == [
+        ("customers",), ("orders",), ("products",), ("report",)
+    ]  # fmt: skip
+
+
+def test_downstream(shop: Conn) -> None:
+    assert select(shop, "SELECT * FROM downstream('products') ORDER BY distance, data_feed") == [
+        ("orders", 1, True),
+        ("report", 2, True),
+    ]
+    assert select(shop, "SELECT * FROM downstream('customers') ORDER BY distance, data_feed") == [
+        ("orders", 1, True),
+        ("products", 1, False),
+        ("report", 2, True),
+    ]
+    assert select(shop, "SELECT * FROM downstream_feeds('products') ORDER BY 1") == [("orders",), ("report",)]
+
+
+def test_required_by_a_longer_way(catalogue: Conn) -> None:
+    load(catalogue, contract("a", optional("c"), "b"), contract("b", "c"), contract("c", "d"))
+    assert select(catalogue, "SELECT * FROM upstream('a') ORDER BY data_feed") == [
+        ("b", 1, True),
+        ("c", 1, True),
+        ("d", 2, True),
+    ]
+
+
+def test_nothing_to_reach(shop: Conn) -> None:
+    assert select(shop, "SELECT * FROM upstream('customers')") == []
+    assert select(shop, "SELECT * FROM upstream_feeds('customers')") == []
+
+
+@pytest.mark.parametrize("function", ["upstream", "downstream", "upstream_feeds", "downstream_feeds"])
+def test_unknown_feed(shop: Conn, function: str) -> None:
+    with pytest.raises(psycopg.errors.NoDataFound, match='there is no data feed "Report"') as raised:
+        shop.execute(f"SELECT * FROM {function}('Report')".encode())
+    assert raised.value.diag.message_hint == "Names are exact: SELECT name FROM data_feeds."
+
+
+def test_system_flow(shop: Conn) -> None:
+    assert select(
+        shop,
+        "SELECT from_system, relation, contract, data_feed, to_system FROM system_flow ORDER BY 3, 1, 2, 5",
+    ) == [
+        ("crm", "pulls_from", "customers", "customers", "mail"),
+        ("crm", "pulls_from", "customers", "customers", "warehouse"),
+        (None, None, "orders", "orders", "warehouse"),
+        ("pim", "pulls_from", "products", "products", None),
+        ("pim", "system_sources", "products", "products", None),
+    ]
+
+
+def test_dependency_cycles(shop: Conn) -> None:
+    load(shop, contract("x", "y"), contract("y", "z"), contract("z", "x", "report"))
+    assert select(shop, "SELECT * FROM dependency_cycles ORDER BY size") == [
+        (["orders", "report"], 2),
+        (["x", "y", "z"], 3),
+    ]
+
+
+def test_a_long_way(catalogue: Conn) -> None:
+    """No cap on the depth, and the cost of a step does not grow with it."""
+    length = 2_000
+    load(catalogue, *(contract(f"feed {n}", f"feed {n + 1}") for n in range(length)))
+    assert select(
+        catalogue, "SELECT count(*), max(distance), bool_and(all_required) FROM upstream('feed 0')"
+    ) == [(length, length, True)]
+    assert select(catalogue, "SELECT count(*) FROM dependency_cycles") == [(0,)]
+    load(catalogue, contract(f"feed {length}", "feed 0"))
+    assert select(catalogue, "SELECT size FROM dependency_cycles") == [(length + 1,)]
+
+
+def test_answers_where_nothing_can_be_written(shop: Conn) -> None:
+    """As on a standby."""
+    shop.commit()
+    shop.read_only = True
+    for query in (
+        "SELECT * FROM upstream('report')", "SELECT * FROM downstream_feeds('orders')",
+        "SELECT * FROM dependency_cycles", "SELECT * FROM system_flow",
+    ):  # fmt: skip
+        assert shop.execute(query.encode()).fetchall(), query
+
+
+# ------------------------------------------------------------------------------------------------- any graph
+
+edges = st.dictionaries(
+    st.tuples(st.integers(1, FEEDS), st.integers(1, FEEDS)).filter(lambda edge: edge[0] != edge[1]),
+    st.booleans(),
+    max_size=18,
+)
+
+
+def reached(edges: Edges, start: int, *, only_required: bool = False) -> dict[int, int]:
+    """Distance by feed, breadth first."""
+    distances: dict[int, int] = {}
+    queue = deque([(start, 0)])
+    while queue:
+        feed, distance = queue.popleft()
+        for (source, target), required in edges.items():
+            if source == feed and target not in distances and (required or not only_required):
+                distances[target] = distance + 1
+                queue.append((target, distance + 1))
+    return distances
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edges)
+def test_any_graph(catalogue: Conn, edges: Edges) -> None:
+    with catalogue.transaction(force_rollback=True):
+        load(
+            catalogue,
+            *(
+                contract(
+                    str(feed),
+                    *(
+                        str(target) if required else optional(str(target))
+                        for (source, target), required in edges.items()
+                        if source == feed
+                    ),
+                )
+                for feed in range(1, FEEDS + 1)
+            ),
+        )
+        back = {(target, source): required for (source, target), required in edges.items()}
+        for feed in range(1, FEEDS + 1):
+            for function, graph in (("upstream", edges), ("downstream", back)):
+                required = reached(graph, feed, only_required=True)
+                expected = {
+                    (str(target), distance, target in required)
+                    for target, distance in reached(graph, feed).items()
+                }
+                answer = catalogue.execute(f"SELECT * FROM {function}(%s)".encode(), [str(feed)]).fetchall()
+                assert set(answer) == expected and len(answer) == len(expected)
+                names = catalogue.execute(
+                    f"SELECT data_feed FROM {function}_feeds(%s)".encode(), [str(feed)]
+                ).fetchall()
+                assert sorted(names) == sorted((name,) for name, *_ in expected)
+        groups = {
+            tuple(sorted(str(other) for other in reached(edges, feed) if feed in reached(edges, other)))
+            for feed in range(1, FEEDS + 1)
+        } - {()}
+        cycles = select(catalogue, "SELECT data_feeds FROM dependency_cycles")
+        assert sorted(tuple(cycle) for (cycle,) in cycles) == sorted(groups)
+
+
+# ------------------------------------------------------------------------------------------- whatever changes
+
+CHANGES: list[LiteralString] = [
+    """INSERT INTO data_contracts (name, version, status, schema_id, data_feed_id)
+       SELECT %(name)s, %(version)s, %(status)s, schema_of(%(feed)s), id FROM data_feeds WHERE name = %(feed)s
+       ON CONFLICT DO NOTHING""",
+    "UPDATE data_contracts SET status = %(status)s WHERE name = %(name)s AND version = %(version)s",
+    "UPDATE data_contracts SET status = %(status)s WHERE version = %(version)s",
+    """UPDATE data_contracts AS c SET name = %(other)s WHERE name = %(name)s
+       AND NOT EXISTS (SELECT FROM data_contracts AS o WHERE o.name = %(other)s AND o.version = c.version)""",
+    """UPDATE data_contracts AS c SET version = %(version)s WHERE name = %(name)s AND version > %(version)s
+       AND NOT EXISTS (SELECT FROM data_contracts AS o WHERE o.name = c.name AND o.version = %(version)s)
+       AND (SELECT count(*) FROM data_contracts AS o WHERE o.name = c.name) = 1""",
+    """UPDATE data_contracts AS c SET data_feed_id = f.id FROM data_feeds AS f
+       WHERE f.name = %(feed)s AND c.name = %(name)s AND NOT EXISTS (
+           SELECT FROM data_feed_dependencies AS d
+           WHERE d.data_contract_id = c.id AND d.dependency_feed_id = f.id)""",
+    "DELETE FROM data_contracts WHERE name = %(name)s AND version = %(version)s",
+    """INSERT INTO data_feed_dependencies (data_contract_id, dependency_feed_id, dependency_type)
+       SELECT c.id, f.id, %(kind)s FROM data_contracts AS c JOIN data_feeds AS f ON f.id <> c.data_feed_id
+       WHERE c.name = %(name)s AND f.name = %(feed)s ON CONFLICT DO NOTHING""",
+    """INSERT INTO data_feed_dependencies (data_contract_id, dependency_feed_id, dependency_type)
+       SELECT c.id, f.id, %(kind)s FROM data_contracts AS c JOIN data_feeds AS f ON f.id <> c.data_feed_id
+       WHERE c.name = %(name)s
+       ON CONFLICT ON CONSTRAINT data_feed_dependencies_pkey
+       DO UPDATE SET dependency_type = excluded.dependency_type""",
+    """DELETE FROM data_feed_dependencies WHERE dependency_feed_id IN (
+           SELECT id FROM data_feeds WHERE name = %(feed)s)""",
+    """UPDATE data_feed_dependencies AS d SET dependency_feed_id = f.id FROM data_feeds AS f
+       WHERE f.name = %(feed)s AND d.data_feed_id <> f.id AND NOT EXISTS (
+           SELECT FROM data_feed_dependencies AS o
+           WHERE o.data_contract_id = d.data_contract_id
+               AND (o.dependency_feed_id = f.id OR o.dependency_feed_id < d.dependency_feed_id))""",
+]
+names = st.sampled_from(["a", "b", "c"])
+statuses = st.sampled_from(["draft", "active", "active", "deprecated"])
+change = st.fixed_dictionaries(
+    {
+        "statement": st.sampled_from(CHANGES),
+        "name": names,
+        "other": names,
+        "version": st.sampled_from(["1.0.0", "2.0.0", "10.0.0"]),
+        "status": statuses,
+        "feed": st.sampled_from(["f", "g", "h"]),
+        "kind": st.sampled_from(["required", "optional"]),
+    }
+)
+EDGES: LiteralString = "SELECT * FROM lineage_edges"
+EXPECTED_EDGES: LiteralString = """
+    SELECT d.data_contract_id, d.dependency_feed_id, own.number, f.number, d.dependency_type = 'required'
+    FROM contract_current AS c JOIN data_feed_dependencies AS d ON d.data_contract_id = c.contract_id
+    JOIN data_feeds AS own ON own.name = c.data_feed JOIN data_feeds AS f ON f.id = d.dependency_feed_id
+"""
+CURRENT: LiteralString = (
+    "SELECT name, data_contract_id FROM current_contracts WHERE data_contract_id IS NOT NULL ORDER BY name"
+)
+EXPECTED_CURRENT: LiteralString = "SELECT name, contract_id FROM contract_current ORDER BY name"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(change, max_size=12))
+def test_whatever_changes_lineage_follows(catalogue: Conn, changes: list[dict[str, Any]]) -> None:
+    with catalogue.transaction(force_rollback=True):
+        catalogue.execute("SET LOCAL pycharter_sql.overwrite = 'yes'")
+        catalogue.execute(
+            """
+            CREATE FUNCTION pg_temp.schema_of(name text) RETURNS uuid LANGUAGE sql AS $$
+                INSERT INTO pycharter.schemas (name, version, schema_data) VALUES (name, '1', '{}')
+                RETURNING id
+            $$
+            """
+        )
+        catalogue.execute("INSERT INTO data_feeds (name) VALUES ('f'), ('g'), ('h')")
+        for step in changes:
+            statement = step["statement"].replace("schema_of(", "pg_temp.schema_of(")
+            catalogue.execute(statement.encode(), step)
+            assert sorted(select(catalogue, EDGES)) == sorted(select(catalogue, EXPECTED_EDGES))
+            assert select(catalogue, CURRENT) == select(catalogue, EXPECTED_CURRENT)
+
+
+@pytest.mark.parametrize("first", ["2.0.0", "3.0.0"])
+def test_two_who_publish_versions_of_one_contract(catalogue: Conn, first: str) -> None:
+    """Neither sees the other's version while it chooses, were they not to wait for each other."""
+    load(
+        catalogue,
+        contract("a", "f"),
+        contract("a", "g", version="2.0.0", status="draft"),
+        contract("a", "h", version="3.0.0", status="draft"),
+    )
+    catalogue.commit()
+    second = {"2.0.0": "3.0.0", "3.0.0": "2.0.0"}[first]
+    publish = "UPDATE pycharter.data_contracts SET status = 'active' WHERE version = %s"
+    with psycopg.connect(catalogue.info.dsn) as other, ThreadPoolExecutor() as pool:
+        catalogue.execute(publish, [first])
+        waiting = pool.submit(other.execute, publish, [second])
+        wait_until_blocked(catalogue, other)
+        catalogue.commit()
+        waiting.result(10)
+        other.commit()
+    assert select(catalogue, "SELECT data_feed FROM upstream('a')") == [("h",)]
+
+
+def test_first_versions_entered_at_once(catalogue: Conn) -> None:
+    catalogue.commit()
+    insert = """
+        WITH schema AS (INSERT INTO schemas (name, version, schema_data) VALUES ('a', '1', '{}') RETURNING id)
+        INSERT INTO data_contracts (name, version, status, schema_id, data_feed_id)
+        SELECT 'a', %s, 'active', schema.id, f.id FROM schema, data_feeds AS f WHERE f.name = 'a'
+    """
+    catalogue.execute("INSERT INTO data_feeds (name) VALUES ('a')")
+    catalogue.commit()
+    with psycopg.connect(catalogue.info.dsn) as other, ThreadPoolExecutor() as pool:
+        other.execute("SET search_path = pycharter, pg_temp")
+        catalogue.execute(insert, ["2.0.0"])
+        waiting = pool.submit(other.execute, insert, ["1.0.0"])
+        wait_until_blocked(catalogue, other)
+        catalogue.commit()
+        waiting.result(10)
+        other.commit()
+    assert select(
+        catalogue,
+        "SELECT version FROM data_contracts WHERE id = (SELECT data_contract_id FROM current_contracts)",
+    ) == [("2.0.0",)]
+
+
+def wait_until_blocked(conn: Conn, other: Conn) -> None:
+    for _ in range(1_000):
+        if select(
+            conn, "SELECT cardinality(pg_blocking_pids(%s)) > 0, pg_sleep(0.01)", other.info.backend_pid
+        )[0][0]:
+            return
+    raise AssertionError("nobody waits")
+
+
+def test_merged_feeds(shop: Conn) -> None:
+    load(shop, contract("stock", "goods"))
+    shop.execute("SELECT merge_data_feed('goods', 'products')")
+    assert select(shop, "SELECT data_feed FROM downstream('products') ORDER BY 1") == [
+        ("orders",), ("report",), ("stock",)
+    ]  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- by index
+
+
+def test_one_feed_is_found_by_indexes(catalogue: Conn) -> None:
+    load(
+        catalogue,
+        *(
+            contract(
+                f"feed {n}", f"feed {n // 2}", pulls_from=[f"system {n}"], pushes_to=[f"system {n // 2}"]
+            )
+            for n in range(1, 2_000)
+        ),
+    )
+    catalogue.commit()
+    catalogue.autocommit = True
+    catalogue.execute("VACUUM (ANALYZE)")
+    for query in (
+        "SELECT * FROM feed_lineage WHERE data_feed = 'feed 77'",
+        "SELECT * FROM feed_lineage WHERE depends_on = 'feed 77'",
+        "SELECT * FROM system_flow WHERE contract = 'feed 77'",
+        "SELECT * FROM system_flow WHERE from_system = 'system 77'",
+        "SELECT * FROM system_flow WHERE to_system = 'system 77'",
+    ):
+        plan = "\n".join(line for (line,) in catalogue.execute(f"EXPLAIN {query}".encode()))
+        # Of few rows where nothing is stored.
+        assert "Seq Scan" not in plan.replace("Seq Scan on data_contract_system_sources", ""), plan
