@@ -61,6 +61,10 @@ class NoActiveVersion(ContractNotFound):
     """The contract has versions, but none that is active; the message names the latest and its status."""
 
 
+class FeedNotFound(CatalogueError):
+    """There is no data feed of this name."""
+
+
 @contextmanager
 def expecting_catalogue(schema: str) -> Iterator[None]:
     """Turns what a missing catalogue looks like to a query into CatalogueMissing."""

@@ -15,20 +15,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
 from psycopg import Connection, Cursor, ServerCursor
+from psycopg.errors import NoDataFound
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from pycharter_sql.errors import ContractNotFound, NoActiveVersion, expecting_catalogue
-from pycharter_sql.rows import Contract, ContractDependency, ContractSummary
+from pycharter_sql.errors import ContractNotFound, FeedNotFound, NoActiveVersion, expecting_catalogue
+from pycharter_sql.rows import (
+    Contract,
+    ContractDependency,
+    ContractSummary,
+    DependencyCycle,
+    FeedDependency,
+    ReachableFeed,
+    SystemFlow,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Row = TypeVar("Row")
 
 Versions = Literal["all", "latest", "current"]
 """Which versions of each contract: all; the highest whatever its status; the highest that is active."""
+
+
+Direction = Literal["upstream", "downstream"]
+"""Against the flow of the data, to what a feed is made from, or with it, to what is made from the feed."""
 
 
 class Filters(TypedDict, total=False):
@@ -214,6 +230,83 @@ def contracts_writable_by(
     return list_contracts(conn, schema=schema, writable_by=team, versions=versions)
 
 
+def upstream(conn: Connection[Any], feed: str, *, schema: str = "pycharter") -> list[ReachableFeed]:
+    """Every feed that a feed is made from by current contracts, once, the nearest first, then by name.
+
+    The feed itself is among them where it lies on a cycle. Raises FeedNotFound.
+    """
+    return _reachable(conn, "upstream", feed, schema)
+
+
+def downstream(conn: Connection[Any], feed: str, *, schema: str = "pycharter") -> list[ReachableFeed]:
+    """Every feed that is made from a feed, as in ``upstream``: what a change of it can reach."""
+    return _reachable(conn, "downstream", feed, schema)
+
+
+def feed_lineage(
+    conn: Connection[Any], feed: str, direction: Direction, *, schema: str = "pycharter"
+) -> list[FeedDependency]:
+    """The dependencies on all ways from a feed upstream or downstream, sorted by feed, then dependency.
+
+    Raises FeedNotFound.
+    """
+    near = {"upstream": "data_feed", "downstream": "depends_on"}[direction]
+    query = SQL(
+        "SELECT {columns} FROM {schema}.feed_lineage AS f WHERE f.{near} = ANY (ARRAY("
+        " SELECT %(feed)s UNION ALL SELECT r.data_feed FROM {reached}(%(feed)s) AS r))"
+        ' ORDER BY f.data_feed COLLATE "C", f.depends_on COLLATE "C", f.contract'
+    ).format(
+        columns=_columns(FeedDependency),
+        schema=Identifier(schema),
+        near=Identifier(near),
+        reached=Identifier(schema, f"{direction}_feeds"),
+    )
+    with _cursor(conn, class_row(FeedDependency), schema) as cursor:
+        return _of_feed(cursor, query, {"feed": feed})
+
+
+def system_flow(
+    conn: Connection[Any], system: str | None = None, *, schema: str = "pycharter"
+) -> list[SystemFlow]:
+    """Which current contracts take data from which system to which: all, or those from or to one system.
+
+    Sorted by contract, then systems.
+    """
+    query = SQL(
+        "SELECT {columns} FROM {schema}.system_flow AS f"
+        " WHERE %(system)s::text IS NULL OR f.from_system = %(system)s OR f.to_system = %(system)s"
+        " ORDER BY f.contract, f.from_system, f.relation, f.to_system"
+    ).format(columns=_columns(SystemFlow), schema=Identifier(schema))
+    with _cursor(conn, class_row(SystemFlow), schema) as cursor:
+        return cursor.execute(query, {"system": system}).fetchall()
+
+
+def dependency_cycles(conn: Connection[Any], *, schema: str = "pycharter") -> list[DependencyCycle]:
+    """The groups of feeds each of which is made from every other, the largest first."""
+    query = SQL(
+        "SELECT {columns} FROM {schema}.dependency_cycles AS f ORDER BY f.size DESC, f.data_feeds"
+    ).format(columns=_columns(DependencyCycle), schema=Identifier(schema))
+    with _cursor(conn, class_row(DependencyCycle), schema) as cursor:
+        return cursor.execute(query).fetchall()
+
+
+def _reachable(conn: Connection[Any], direction: Direction, feed: str, schema: str) -> list[ReachableFeed]:
+    query = SQL(
+        'SELECT {columns} FROM {reached}(%(feed)s) AS f ORDER BY f.distance, f.data_feed COLLATE "C"'
+    ).format(columns=_columns(ReachableFeed), reached=Identifier(schema, direction))
+    with _cursor(conn, class_row(ReachableFeed), schema) as cursor:
+        return _of_feed(cursor, query, {"feed": feed})
+
+
+def _of_feed(cursor: Cursor[Row], query: Composed, parameters: dict[str, str]) -> list[Row]:
+    try:
+        return cursor.execute(query, parameters).fetchall()
+    except NoDataFound as error:
+        raise FeedNotFound(
+            error.diag.message_primary or str(error), remedy=error.diag.message_hint or ""
+        ) from error
+
+
 # Filter -> condition on the contract version c. Each starts from what the filter names and comes to the
 # contracts by an index; the arrays of contract_full would have to be built for every contract first.
 _CONDITIONS: dict[str, LiteralString] = {
@@ -281,7 +374,7 @@ def _chosen(version: str | None, schema: str) -> Composed:
     ).format(schema=Identifier(schema))
 
 
-def _columns(row: type[Contract | ContractSummary | ContractDependency]) -> Composed:
+def _columns(row: type[DataclassInstance]) -> Composed:
     # By name, not *: a later catalogue may have further columns.
     return SQL(", ").join(Identifier("f", field.name) for field in fields(row))
 

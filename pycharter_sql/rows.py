@@ -119,6 +119,51 @@ class ContractDependency:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedDependency:
+    """A row of feed_lineage: by its current contract ``data_feed`` depends on ``depends_on``, a feed too.
+    ``dependency_type`` is required or optional."""
+
+    data_feed: str
+    depends_on: str
+    dependency_type: str
+    contract_id: UUID
+    contract: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReachableFeed:
+    """A row of upstream() or downstream(). ``distance`` is the number of steps on the shortest way to it;
+    ``all_required`` says whether a way of required dependencies alone leads there."""
+
+    data_feed: str
+    distance: int
+    all_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFlow:
+    """A row of system_flow: the current contract takes data from one system to another, where it names both.
+    ``relation`` is pulls_from or system_sources, None where ``from_system`` is."""
+
+    from_system: str | None
+    relation: str | None
+    contract_id: UUID
+    contract: str
+    version: str
+    data_feed: str
+    to_system: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyCycle:
+    """A row of dependency_cycles: each of these feeds is made from every other. ``size`` is their number."""
+
+    data_feeds: list[str]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A row of domain_tree. ``path`` names the domains from the top down to this one, ``depth`` is its
     length. The counts are of contract versions; ``total_contracts`` has those of the domains below too."""
