@@ -32,6 +32,12 @@ $$;
 
 COMMENT ON FUNCTION pycharter.apply_access() IS 'Grants again, on everything there is now, what grant_access has granted. Every later migration that makes something ends with it, and so does a restore without privileges.';
 
+CREATE FUNCTION pycharter.begins_with(mark text, word text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((''''::text || mark) || word) || ''':*'::text))::tsquery;
+
+COMMENT ON FUNCTION pycharter.begins_with(mark text, word text) IS 'A query for the words behind a mark that begin with this one, which has no punctuation in it.';
+
 CREATE FUNCTION pycharter.bind_functions(catalogue text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -262,55 +268,6 @@ $$;
 
 COMMENT ON FUNCTION pycharter.check_grant(role_name text) IS 'Raises where the caller may not grant, or the role (null: none) must not be granted anything.';
 
-CREATE FUNCTION pycharter.choose_current(names text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pycharter', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-DECLARE
-    chosen uuid[];
-    left_behind uuid[];
-BEGIN
-    -- A new name is entered with its version at once. Whoever else enters it waits for this transaction.
-    WITH entered AS (
-        INSERT INTO current_contracts AS c (name, data_contract_id)
-        SELECT n.name, (
-            SELECT v.id FROM data_contracts AS v WHERE v.name = n.name AND v.status = 'active'
-            ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1)
-        FROM (SELECT DISTINCT unnest(names) COLLATE "C" AS name) AS n
-        WHERE NOT EXISTS (SELECT FROM current_contracts AS known WHERE known.name = n.name)
-        ORDER BY n.name
-        ON CONFLICT DO NOTHING RETURNING c.name, c.data_contract_id
-    )
-    SELECT coalesce(array_agg(e.data_contract_id), '{}'),
-        ARRAY(SELECT unnest(names) EXCEPT SELECT e.name FROM entered AS e)
-    INTO chosen, names
-    FROM entered AS e;
-
-    IF names <> '{}' THEN
-        -- Of two who change versions of one contract at once the second sees, after this, what the first has done.
-        PERFORM FROM current_contracts WHERE name = ANY (names) ORDER BY name FOR NO KEY UPDATE;
-        WITH choice AS (
-            SELECT c.name, c.data_contract_id AS before, (
-                SELECT v.id FROM data_contracts AS v WHERE v.name = c.name AND v.status = 'active'
-                ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1) AS after
-            FROM current_contracts AS c WHERE c.name = ANY (names)
-        ),
-        changed AS (
-            UPDATE current_contracts AS c SET data_contract_id = choice.after
-            FROM choice WHERE c.name = choice.name AND choice.before IS DISTINCT FROM choice.after
-            RETURNING choice.before, choice.after
-        )
-        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen FROM changed;
-    END IF;
-    PERFORM rebuild_lineage(left_behind || chosen);
-END
-$$;
-
-COMMENT ON FUNCTION pycharter.choose_current(names text[]) IS 'Finds the current version of each of these contracts; where it is another one than before, lineage follows.';
-
 CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pycharter', 'pg_temp'
@@ -501,7 +458,6 @@ CREATE TABLE pycharter.data_feeds (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
     updated_by text DEFAULT SESSION_USER NOT NULL,
-    number integer NOT NULL,
     CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
 '::text)) AND (length(name) <= 255)))
@@ -528,8 +484,6 @@ COMMENT ON COLUMN pycharter.data_feeds.updated_at IS 'When the row last changed:
 COMMENT ON COLUMN pycharter.data_feeds.created_by IS 'Who made the row: the database user, unless the writer names another.';
 
 COMMENT ON COLUMN pycharter.data_feeds.updated_by IS 'The database user who last changed the row.';
-
-COMMENT ON COLUMN pycharter.data_feeds.number IS 'Stands for the feed in lineage_edges. Of this database alone: elsewhere the feed has another one.';
 
 CREATE TABLE pycharter.domains (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -1366,72 +1320,6 @@ END;
 
 COMMENT ON FUNCTION pycharter.domains_below(domain_id uuid) IS 'The domains that lie within a domain, however deep.';
 
-CREATE FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pycharter', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
-    AS $$
-DECLARE
-    -- By number of a feed; null where it is not reached. They start at 0, so that they grow in one direction.
-    distances integer[] := '[0:0]={0}';
-    required boolean[] := '[0:0]={true}';
-    reached integer[] := '{}';
-    level integer[] := ARRAY[feed_number(feed)];
-    required_level integer[] := CASE WHEN and_required THEN level ELSE '{}' END;
-    depth integer := 0;
-    found integer;
-BEGIN
-    -- Breadth first, each level in one statement.
-    WHILE level <> '{}' LOOP
-        depth := depth + 1;
-        level := ARRAY(
-            SELECT DISTINCT l.number FROM linked_feeds(level, upstream) AS l WHERE distances[l.number] IS NULL);
-        FOREACH found IN ARRAY level LOOP
-            distances[found] := depth;
-        END LOOP;
-        reached := reached || level;
-    END LOOP;
-    -- Once more over required edges alone: that way to a feed may be a longer one.
-    WHILE required_level <> '{}' LOOP
-        required_level := ARRAY(
-            SELECT DISTINCT l.number FROM linked_feeds(required_level, upstream) AS l
-            WHERE l.is_required AND required[l.number] IS NULL);
-        FOREACH found IN ARRAY required_level LOOP
-            required[found] := true;
-        END LOOP;
-    END LOOP;
-    RETURN QUERY
-    SELECT f.name, distances[f.number], required[f.number] IS NOT NULL
-    FROM data_feeds AS f WHERE f.number = ANY (reached);
-END
-$$;
-
-COMMENT ON FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) IS 'The common part of upstream, downstream and what gives their names alone: and_required says whether all_required is asked for.';
-
-CREATE FUNCTION pycharter.downstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT r.data_feed,
-     r.distance,
-     r.all_required
-    FROM pycharter.reachable_feeds(downstream.feed, false, true) r(data_feed, distance, all_required);
-END;
-
-COMMENT ON FUNCTION pycharter.downstream(feed text) IS 'Every feed that is made from a feed by current contracts, however indirectly, once: what a change of it can reach. Columns as of upstream. downstream_feeds is faster where the names are enough.';
-
-CREATE FUNCTION pycharter.downstream_feeds(feed text) RETURNS TABLE(data_feed text)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT r.data_feed
-    FROM pycharter.reachable_feeds(downstream_feeds.feed, false, false) r(data_feed, distance, all_required);
-END;
-
-COMMENT ON FUNCTION pycharter.downstream_feeds(feed text) IS 'The names of the feeds that downstream finds.';
-
 CREATE FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1461,153 +1349,309 @@ $_$;
 
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
 
-CREATE FUNCTION pycharter.feed_cycles() RETURNS TABLE(feed_numbers integer[])
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION pycharter.field_lexeme(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ('f'::text || lower(("left"(name, 150) COLLATE "default")));
+
+COMMENT ON FUNCTION pycharter.field_lexeme(name text) IS 'What the index for search holds of the name of a field, taken as a whole.';
+
+CREATE FUNCTION pycharter.pii_names(rule_definition jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT replace(pycharter.item_name(item.item), '[]'::text, ''::text) AS replace FROM jsonb_path_query(CASE jsonb_typeof((pii_names.rule_definition -> 'pii_fields'::text)) WHEN 'object'::text THEN (pii_names.rule_definition #> '{pii_fields,fields}'::text[]) ELSE (pii_names.rule_definition -> 'pii_fields'::text) END, '$[*]'::jsonpath) item(item));
+
+COMMENT ON FUNCTION pycharter.pii_names(rule_definition jsonb) IS 'The names and paths that governance rules call personal data: pii_fields, a list or an object with fields.';
+
+CREATE FUNCTION pycharter.plain_property(schema jsonb, property jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
-    -- The edges by the feed they start at: those of feed n are targets[firsts[n]] to targets[lasts[n]].
-    targets integer[];
-    firsts integer[] := '[0:0]={0}';
-    lasts integer[] := '[0:0]={0}';
-    -- By number of a feed: when it was first met, the earliest feed on the stack that it leads back to, and how
-    -- far its edges have been followed. low is null again once the feed's group is known.
-    met integer[] := '[0:0]={0}';
-    low integer[] := '[0:0]={0}';
-    followed integer[] := '[0:0]={0}';
-    way integer[];
-    way_length integer;
-    stack integer[];
-    stack_length integer := 0;
-    clock integer := 0;
-    edge record;
-    root integer;
-    feed integer;
-    next integer;
-    group_start integer;
+    plain jsonb := property;
+    seen text[] := '{}';
+    reference text;
+    target jsonb;
+    alternatives text;
+    members jsonb;
+    types jsonb;
 BEGIN
-    SELECT array_agg(dependency_number ORDER BY feed_number) INTO targets
-    FROM lineage_edges;
-    FOR edge IN
-        SELECT feed_number, count(*)::integer AS edges, sum(count(*)) OVER (ORDER BY feed_number)::integer AS last
-        FROM lineage_edges GROUP BY feed_number
     LOOP
-        firsts[edge.feed_number] := edge.last - edge.edges + 1;
-        lasts[edge.feed_number] := edge.last;
-    END LOOP;
-    FOR root IN SELECT DISTINCT feed_number FROM lineage_edges ORDER BY feed_number LOOP
-        CONTINUE WHEN met[root] IS NOT NULL;
-        way[1] := root;
-        way_length := 1;
-        WHILE way_length > 0 LOOP
-            feed := way[way_length];
-            IF met[feed] IS NULL THEN
-                clock := clock + 1;
-                met[feed] := clock;
-                low[feed] := clock;
-                followed[feed] := firsts[feed];
-                stack_length := stack_length + 1;
-                stack[stack_length] := feed;
+        reference := plain ->> '$ref';
+        IF reference IS NOT NULL THEN
+            target := schema #> reference_path(reference);
+            plain := plain - '$ref';
+            -- What stands beside the $ref leads. A circle of them ends.
+            IF jsonb_typeof(target) = 'object' AND reference <> ALL (seen) THEN
+                plain := target || plain;
             END IF;
-            next := NULL;
-            WHILE followed[feed] <= lasts[feed] LOOP
-                next := targets[followed[feed]];
-                -- Stays at this edge until the feed it leads to is done: then its low counts.
-                EXIT WHEN met[next] IS NULL;
-                IF low[next] < low[feed] THEN
-                    low[feed] := low[next];
-                END IF;
-                followed[feed] := followed[feed] + 1;
-                next := NULL;
-            END LOOP;
-            IF next IS NOT NULL THEN
-                way_length := way_length + 1;
-                way[way_length] := next;
-                CONTINUE;
-            END IF;
-            way_length := way_length - 1;
-            IF low[feed] = met[feed] THEN
-                group_start := stack_length;
-                WHILE stack[group_start] <> feed LOOP
-                    group_start := group_start - 1;
-                END LOOP;
-                IF group_start < stack_length THEN
-                    feed_numbers := stack[group_start:stack_length];
-                    RETURN NEXT;
-                END IF;
-                WHILE stack_length >= group_start LOOP
-                    low[stack[stack_length]] := NULL;
-                    stack_length := stack_length - 1;
-                END LOOP;
-            END IF;
-        END LOOP;
+            seen := seen || reference;
+            CONTINUE;
+        END IF;
+        alternatives := CASE 'array'
+            WHEN jsonb_typeof(plain -> 'anyOf') THEN 'anyOf'
+            WHEN jsonb_typeof(plain -> 'oneOf') THEN 'oneOf'
+            WHEN jsonb_typeof(plain -> 'allOf') THEN 'allOf'
+        END;
+        IF alternatives IS NULL THEN
+            RETURN plain;
+        END IF;
+        members := plain -> alternatives;
+        plain := plain - alternatives;
+        IF members @> '[{"type": "null"}]' THEN
+            plain := plain || '{"nullable": true}';
+        END IF;
+        members := (
+            SELECT jsonb_agg(m) FROM jsonb_array_elements(members) AS m
+            WHERE jsonb_typeof(m) = 'object' AND m -> 'type' IS DISTINCT FROM '"null"');
+        IF jsonb_array_length(members) = 1 THEN
+            plain := (members -> 0) || plain;
+        ELSIF NOT plain ? 'type' THEN
+            types := (
+                SELECT jsonb_agg(DISTINCT t)
+                FROM jsonb_array_elements(members) AS m
+                CROSS JOIN jsonb_path_query(
+                    coalesce(m -> 'type', schema #> reference_path(m ->> '$ref') -> 'type'), '$[*]') AS t);
+            plain := plain || jsonb_strip_nulls(jsonb_build_object('type', types));
+        END IF;
     END LOOP;
 END
-$$;
+$_$;
 
-COMMENT ON FUNCTION pycharter.feed_cycles() IS 'The strongly connected groups of two feeds or more: each depends on every other of its group, by their numbers.';
+COMMENT ON FUNCTION pycharter.plain_property(schema jsonb, property jsonb) IS 'A property as one object without $ref, anyOf, oneOf and allOf: what a $ref names, the one alternative beside null (then with nullable: true), else the types of all alternatives.';
 
-CREATE FUNCTION pycharter.feed_number(feed text) RETURNS integer
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION pycharter.schema_fields(schema jsonb) RETURNS TABLE(pointer text, path text, field text, is_required boolean, property jsonb)
+    LANGUAGE plpgsql IMMUTABLE ROWS 30 PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
-DECLARE
-    found integer;
+    SET jit TO 'off'
+    AS $_$
+#variable_conflict use_column
 BEGIN
-    SELECT number INTO found FROM data_feeds WHERE name = feed;
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no data feed "%"', feed
-            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM data_feeds.';
-    END IF;
-    RETURN found;
+    RETURN QUERY
+    WITH RECURSIVE
+    -- Once out of its compression, however often a $ref is looked up in it.
+    root AS MATERIALIZED (SELECT schema_fields.schema || '{}' AS schema),
+    -- What the schema itself holds: as much as there is.
+    own AS (
+        SELECT ''::text AS pointer, ''::text AS path, NULL::text AS field, false AS is_required, r.schema AS property,
+            '[]'::jsonb AS required
+        FROM root AS r
+        UNION ALL
+        SELECT o.pointer || s.step, path_within(o.path, s.keyword, s.key),
+            CASE s.keyword WHEN 'properties' THEN s.key END,
+            s.keyword = 'properties' AND (d.required ? s.key OR s.subschema @> '{"required": true}'),
+            s.subschema,
+            -- The parts of an allOf and the like describe the same object.
+            CASE WHEN s.keyword IN ('allOf', 'anyOf', 'oneOf', 'then', 'else', 'dependentSchemas') THEN d.required
+                ELSE '[]' END
+        FROM own AS o
+        CROSS JOIN LATERAL (SELECT o.required || required_names(o.property) AS required OFFSET 0) AS d
+        CROSS JOIN LATERAL subschemas(o.property) AS s
+        WHERE o.property ?| '{properties, items, prefixItems, additionalItems, unevaluatedItems, patternProperties,
+            additionalProperties, unevaluatedProperties, dependentSchemas, allOf, anyOf, oneOf, then, else}'
+    ),
+    -- What it holds by way of a $ref. None is followed within itself; even so they can be too many to list.
+    referred AS (
+        SELECT o.pointer, o.path, o.field, false AS is_required,
+            jsonb_build_object('$ref', o.property -> '$ref') AS property,
+            o.required || required_names(o.property) AS required, '{#}'::text[] AS seen
+        FROM own AS o WHERE o.property ? '$ref'
+        UNION ALL
+        SELECT s.*
+        FROM referred AS r
+        CROSS JOIN root
+        CROSS JOIN LATERAL (SELECT r.required || required_names(r.property) AS required OFFSET 0) AS d
+        CROSS JOIN LATERAL (
+            SELECT r.pointer || u.step, path_within(r.path, u.keyword, u.key),
+                CASE u.keyword WHEN 'properties' THEN u.key END,
+                u.keyword = 'properties' AND (d.required ? u.key OR u.subschema @> '{"required": true}'),
+                u.subschema,
+                CASE WHEN u.keyword IN ('allOf', 'anyOf', 'oneOf', 'then', 'else', 'dependentSchemas')
+                    THEN d.required ELSE '[]' END,
+                r.seen
+            FROM subschemas(r.property) AS u
+            UNION ALL
+            SELECT substr(t.reference, 2), r.path, NULL, false, t.target, d.required, r.seen || t.reference
+            FROM (
+                SELECT r.property ->> '$ref' AS reference,
+                    root.schema #> reference_path(r.property ->> '$ref') AS target
+            ) AS t
+            WHERE jsonb_typeof(t.target) = 'object' AND t.reference <> ALL (r.seen)
+        ) AS s
+        WHERE r.property ?| '{properties, items, prefixItems, additionalItems, unevaluatedItems, patternProperties,
+            additionalProperties, unevaluatedProperties, dependentSchemas, allOf, anyOf, oneOf, then, else, $ref}'
+    )
+    SELECT o.pointer, o.path, o.field, o.is_required, o.property FROM own AS o WHERE o.field IS NOT NULL
+    UNION ALL
+    SELECT r.pointer, r.path, r.field, r.is_required, r.property
+    FROM (SELECT n.* FROM referred AS n LIMIT 10000) AS r
+    -- The first of them are those of own that hold the $ref.
+    WHERE r.field IS NOT NULL AND cardinality(r.seen) > 1;
 END
-$$;
+$_$;
 
-COMMENT ON FUNCTION pycharter.feed_number(feed text) IS 'Number of the data feed of this name; raises where there is none.';
+COMMENT ON FUNCTION pycharter.schema_fields(schema jsonb) IS 'One row a property that a JSON Schema describes: pointer, where it is written; path, as people say it; field, its own name; is_required, by the schema that it stands in; property, what is written there. Follows items, allOf, anyOf, oneOf, then, else and each $ref to a place in the same schema, but none within itself. Of what is reached by way of a $ref it lists the 10,000 places that are nearest.';
 
-CREATE FUNCTION pycharter.follow_dependencies() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION pycharter.schema_search_vector(schema jsonb) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
-BEGIN
-    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
-    PERFORM rebuild_lineage(ARRAY(SELECT DISTINCT data_contract_id FROM after));
-    RETURN NULL;
-END
-$$;
-
-COMMENT ON FUNCTION pycharter.follow_dependencies() IS 'Trigger: a current contract may depend on other feeds now. A dependency that is deleted takes its edge along.';
-
-CREATE FUNCTION pycharter.follow_versions() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
     names text[];
+    further text;
+    joined text;
 BEGIN
-    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(name) INTO names FROM after WHERE status = 'active';
-    ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(name) INTO names FROM before WHERE status = 'active';
-    ELSE
-        SELECT array_agg(name) INTO names
-        FROM (
-            (SELECT id, name, version FROM before WHERE status = 'active'
-             EXCEPT SELECT id, name, version FROM after WHERE status = 'active')
-            UNION ALL
-            (SELECT id, name, version FROM after WHERE status = 'active'
-             EXCEPT SELECT id, name, version FROM before WHERE status = 'active')
-        ) AS changed;
+    SELECT array_agg(field_lexeme(name)), string_agg(substr(name, strpos(name, '_') + 1), '_')
+            FILTER (WHERE strpos(name, '_') > 0), string_agg(name, '_')
+    INTO names, further, joined
+    FROM jsonb_path_query(schema, '$.**.properties ? (@.type() == "object")') AS properties
+    CROSS JOIN jsonb_object_keys(properties) AS name;
+    -- A tsvector has at most 1 MB. With more names than fit, any may be among them.
+    IF octet_length(joined) > 30000 THEN
+        names := '{=}';
     END IF;
-    IF names IS NOT NULL THEN
-        PERFORM choose_current(names);
+    -- The first word of customer_id is found by the whole; where names are written otherwise, all are taken apart.
+    IF names = '{=}' OR joined ~ '[^a-z0-9_]' THEN
+        further := joined;
     END IF;
-    RETURN NULL;
+    RETURN array_to_tsvector(coalesce(names, '{}'))
+        || search_vector('w', further, 't', schema ->> 'title', 'd', schema ->> 'description');
 END
-$$;
+$_$;
 
-COMMENT ON FUNCTION pycharter.follow_versions() IS 'Trigger: another version of a contract may be its current one now.';
+COMMENT ON FUNCTION pycharter.schema_search_vector(schema jsonb) IS 'What the index for search holds of a JSON Schema: the names of its properties (f) with the words in them that do not begin them (w), words of its title (t) and description (d). = instead of names where there are too many.';
+
+CREATE FUNCTION pycharter.type_names(types jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT string_agg(type.value, '|'::text ORDER BY (type.value COLLATE "C")) AS string_agg FROM jsonb_array_elements_text(type_names.types) type(value) WHERE ((type.value <> 'null'::text) OR (type_names.types <@ '["null"]'::jsonb)));
+
+COMMENT ON FUNCTION pycharter.type_names(types jsonb) IS 'A list of types as text: integer|string, sorted, without null.';
+
+CREATE VIEW pycharter.contract_fields AS
+ SELECT c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    c.status,
+    (f.pointer COLLATE "C") AS pointer,
+    (f.path COLLATE "C") AS path,
+    (f.field COLLATE "C") AS field,
+        CASE jsonb_typeof((p.property -> 'type'::text))
+            WHEN 'string'::text THEN (p.property ->> 'type'::text)
+            WHEN 'array'::text THEN pycharter.type_names((p.property -> 'type'::text))
+            ELSE NULL::text
+        END AS type,
+    (p.property ->> 'format'::text) AS format,
+    f.is_required,
+    COALESCE((((p.property -> 'type'::text) ? 'null'::text) OR (p.property @> '{"nullable": true}'::jsonb) OR (p.property @> '{"enum": [null]}'::jsonb) OR (p.property @> '{"const": null}'::jsonb)), false) AS is_nullable,
+        CASE
+            WHEN (jsonb_typeof((p.property -> 'enum'::text)) = 'array'::text) THEN (p.property -> 'enum'::text)
+            WHEN (p.property ? 'const'::text) THEN jsonb_build_array((p.property -> 'const'::text))
+            ELSE NULL::jsonb
+        END AS enum,
+    (p.property ->> 'description'::text) AS description,
+    COALESCE(((string_to_array(n.name, '.'::text) && g.pii) OR (EXISTS ( SELECT
+           FROM unnest(g.pii) pii(pii)
+          WHERE ((n.name = pii.pii) OR starts_with(n.name, (pii.pii || '.'::text)))))), false) AS is_pii,
+    COALESCE((cr.rules -> f.path), (cr.rules -> n.name)) AS coercion_rules,
+    COALESCE((vr.rules -> f.path), (vr.rules -> n.name)) AS validation_rules
+   FROM (((((((pycharter.data_contracts c
+     JOIN pycharter.schemas s ON ((s.id = c.schema_id)))
+     LEFT JOIN pycharter.coercion_rules cr ON ((cr.id = c.coercion_rules_id)))
+     LEFT JOIN pycharter.validation_rules vr ON ((vr.id = c.validation_rules_id)))
+     CROSS JOIN LATERAL ( SELECT ( SELECT pycharter.pii_names(r.rule_definition) AS pii_names
+                   FROM pycharter.governance_rules r
+                  WHERE (r.id = c.governance_rules_id)) AS pii
+         OFFSET 0) g)
+     CROSS JOIN LATERAL pycharter.schema_fields(s.schema_data) f(pointer, path, field, is_required, property))
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (f.property ?| '{$ref,anyOf,oneOf,allOf}'::text[]) THEN pycharter.plain_property(s.schema_data, f.property)
+                    ELSE f.property
+                END AS property
+         OFFSET 0) p)
+     CROSS JOIN LATERAL ( SELECT replace(f.path, '[]'::text, ''::text) AS name) n);
+
+COMMENT ON VIEW pycharter.contract_fields IS 'One row a field of a contract version: each property of its schema, nested ones too. One that several parts of the schema describe has a row for each. By field name: fields_named.';
+
+COMMENT ON COLUMN pycharter.contract_fields.contract_id IS 'Key of the contract version in data_contracts.';
+
+COMMENT ON COLUMN pycharter.contract_fields.contract IS 'Contract name.';
+
+COMMENT ON COLUMN pycharter.contract_fields.version IS 'Contract version.';
+
+COMMENT ON COLUMN pycharter.contract_fields.status IS 'Status of that version.';
+
+COMMENT ON COLUMN pycharter.contract_fields.pointer IS 'JSON Pointer (RFC 6901) to where the schema describes the field, e.g. /properties/address/properties/city.';
+
+COMMENT ON COLUMN pycharter.contract_fields.path IS 'Where values stand: address.city, lines[].sku for each item of an array, point[0] for its first, prices.* for whatever name.';
+
+COMMENT ON COLUMN pycharter.contract_fields.field IS 'The field''s own name, e.g. city.';
+
+COMMENT ON COLUMN pycharter.contract_fields.type IS 'string, integer, number, boolean, object or array; of several, as integer|string, sorted; without null, which is is_nullable. Null where the schema names none.';
+
+COMMENT ON COLUMN pycharter.contract_fields.format IS 'Format of a string, e.g. date-time, email; null where none is named.';
+
+COMMENT ON COLUMN pycharter.contract_fields.is_required IS 'Whether the object that it is in, or the alternative in which it is described, must have it.';
+
+COMMENT ON COLUMN pycharter.contract_fields.is_nullable IS 'Whether the schema says that the value may be null.';
+
+COMMENT ON COLUMN pycharter.contract_fields.enum IS 'Array of the values allowed; null where they are not listed.';
+
+COMMENT ON COLUMN pycharter.contract_fields.description IS 'What the field means.';
+
+COMMENT ON COLUMN pycharter.contract_fields.is_pii IS 'Whether pii_fields of the governance rules name it, by its name or path, or something that it is in.';
+
+COMMENT ON COLUMN pycharter.contract_fields.coercion_rules IS 'How the value is coerced before validation: the rule for this path; null where there is none.';
+
+COMMENT ON COLUMN pycharter.contract_fields.validation_rules IS 'Validation beyond JSON Schema: the rules for this path; null where there are none.';
+
+CREATE FUNCTION pycharter.fields_named(name text) RETURNS TABLE(contract_id uuid, contract text, version text, status text, pointer text, path text, field text, type text, format text, is_required boolean, is_nullable boolean, enum jsonb, description text, is_pii boolean, coercion_rules jsonb, validation_rules jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT f.contract_id,
+     f.contract,
+     f.version,
+     f.status,
+     f.pointer,
+     f.path,
+     f.field,
+     f.type,
+     f.format,
+     f.is_required,
+     f.is_nullable,
+     f.enum,
+     f.description,
+     f.is_pii,
+     f.coercion_rules,
+     f.validation_rules
+    FROM ((( SELECT s_1.id
+            FROM pycharter.schemas s_1
+           WHERE (pycharter.schema_search_vector(s_1.schema_data) @@ (((''''::text || regexp_replace(pycharter.field_lexeme(fields_named.name), '([''\\])'::text, '\1\1'::text, 'g'::text)) || ''' | ''='''::text))::tsquery)
+          OFFSET 0) s
+      CROSS JOIN LATERAL ( SELECT c_1.id
+            FROM pycharter.data_contracts c_1
+           WHERE (c_1.schema_id = s.id)
+          OFFSET 0) c)
+      CROSS JOIN LATERAL ( SELECT v.contract_id,
+             v.contract,
+             v.version,
+             v.status,
+             v.pointer,
+             v.path,
+             v.field,
+             v.type,
+             v.format,
+             v.is_required,
+             v.is_nullable,
+             v.enum,
+             v.description,
+             v.is_pii,
+             v.coercion_rules,
+             v.validation_rules
+            FROM pycharter.contract_fields v
+           WHERE ((v.contract_id = c.id) AND (v.field = fields_named.name))
+          OFFSET 0) f);
+END;
+
+COMMENT ON FUNCTION pycharter.fields_named(name text) IS 'The rows of contract_fields whose field has exactly this name, found by an index: WHERE field = ... on the view itself reads every schema.';
 
 CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1700,44 +1744,6 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it. to_load: takes the turn of a load; a plan only looks.';
-
-CREATE TABLE pycharter.lineage_edges (
-    data_contract_id uuid NOT NULL,
-    dependency_feed_id uuid NOT NULL,
-    feed_number integer NOT NULL,
-    dependency_number integer NOT NULL,
-    is_required boolean NOT NULL
-);
-
-COMMENT ON TABLE pycharter.lineage_edges IS 'The rows of data_feed_dependencies that are of current contracts, feed by number. Kept by triggers. What upstream, downstream and dependency_cycles read; feed_lineage has the names.';
-
-COMMENT ON COLUMN pycharter.lineage_edges.data_contract_id IS 'The current contract; with the next column its dependency.';
-
-COMMENT ON COLUMN pycharter.lineage_edges.dependency_feed_id IS 'The feed that it depends on.';
-
-COMMENT ON COLUMN pycharter.lineage_edges.feed_number IS 'Number of the feed that the contract serves.';
-
-COMMENT ON COLUMN pycharter.lineage_edges.dependency_number IS 'Number of the feed that it depends on.';
-
-COMMENT ON COLUMN pycharter.lineage_edges.is_required IS 'Whether the contract cannot do without that feed.';
-
-CREATE FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) RETURNS TABLE(number integer, is_required boolean)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT e.dependency_number,
-     e.is_required
-    FROM (unnest(linked_feeds.numbers) given(number)
-      JOIN pycharter.lineage_edges e ON ((e.feed_number = given.number)))
-   WHERE linked_feeds.upstream
- UNION ALL
-  SELECT e.feed_number,
-     e.is_required
-    FROM (unnest(linked_feeds.numbers) given(number)
-      JOIN pycharter.lineage_edges e ON ((e.dependency_number = given.number)))
-   WHERE (NOT linked_feeds.upstream);
-END;
-
-COMMENT ON FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) IS 'The feeds one step upstream, or downstream, of any of these; by number, and once for each edge.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -2622,11 +2628,17 @@ BEGIN
         -- Somebody else's table in this schema is not ours to grant.
         WHERE n.nspname = current_schema() AND c.relowner = n.nspowner AND c.relkind IN ('r', 'v')
             AND (NOT rows_of_the_catalogue OR c.relkind = 'r' AND c.relname !~ '^(_?yoyo_|migration_)'
-                AND c.relname NOT IN ('granted_access', 'current_contracts', 'lineage_edges')));
+                AND c.relname <> 'granted_access'));
 END
 $$;
 
 COMMENT ON FUNCTION pycharter.own_relations(rows_of_the_catalogue boolean) IS 'The tables and views of the schema''s owner, as a list for GRANT; or those that hold the catalogue''s rows.';
+
+CREATE FUNCTION pycharter.path_within(path text, keyword text, key text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (keyword = 'properties'::text) THEN CASE path WHEN ''::text THEN key ELSE ((path || '.'::text) || key) END WHEN ((keyword = ANY (ARRAY['prefixItems'::text, 'items'::text])) AND (key IS NOT NULL)) THEN (((path || '['::text) || key) || ']'::text) WHEN (keyword = ANY (ARRAY['items'::text, 'additionalItems'::text, 'unevaluatedItems'::text])) THEN (path || '[]'::text) WHEN (keyword = ANY (ARRAY['patternProperties'::text, 'additionalProperties'::text, 'unevaluatedProperties'::text])) THEN CASE path WHEN ''::text THEN '*'::text ELSE (path || '.*'::text) END ELSE path END;
+
+COMMENT ON FUNCTION pycharter.path_within(path text, keyword text, key text) IS 'The path of what a subschema describes, from that of its schema: address.city, lines[].sku, point[0], prices.*.';
 
 CREATE FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, mentions jsonb[] DEFAULT '{}'::jsonb[]) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2678,26 +2690,11 @@ $$;
 
 COMMENT ON FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean, overwrite boolean, mentions jsonb[]) IS 'What load_documents would do with the same arguments, without doing it: of each contract version and each entity inserted, updated (what, old and new) or unchanged, and refusals. Writes nothing: works in a READ ONLY transaction.';
 
-CREATE FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pycharter', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-BEGIN
-    DELETE FROM lineage_edges WHERE data_contract_id = ANY (contract_ids);
-    INSERT INTO lineage_edges (data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
-    SELECT l.data_contract_id, l.dependency_feed_id, own.number, f.number, l.dependency_type = 'required'
-    FROM unnest(contract_ids) AS given (id)
-    JOIN current_contracts AS c ON c.data_contract_id = given.id
-    JOIN data_feed_dependencies AS l ON l.data_contract_id = given.id
-    JOIN data_feeds AS own ON own.id = l.data_feed_id
-    JOIN data_feeds AS f ON f.id = l.dependency_feed_id;
-END
-$$;
+CREATE FUNCTION pycharter.reference_path(reference text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (reference = '#'::text) THEN '{}'::text[] WHEN starts_with(reference, '#/'::text) THEN string_to_array(replace(replace(replace(substr(reference, 3), '/'::text, ''::text), '~1'::text, '/'::text), '~0'::text, '~'::text), ''::text) ELSE NULL::text[] END;
 
-COMMENT ON FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) IS 'Makes lineage_edges true for these contract versions: those of a current one, none of another.';
+COMMENT ON FUNCTION pycharter.reference_path(reference text) IS 'Where a $ref to a place of the same schema, such as #/$defs/Address, leads: a path for #>. Null for any other.';
 
 CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
     LANGUAGE sql STABLE
@@ -3099,6 +3096,12 @@ END;
 
 COMMENT ON FUNCTION pycharter.rename_team(old_name text, new_name text) IS 'Gives a team another name. Refused where that name is taken: then merge_team.';
 
+CREATE FUNCTION pycharter.required_names(schema jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (schema ? 'allOf'::text) THEN (jsonb_path_query_array(schema, '$."required"[*]'::jsonpath) || jsonb_path_query_array(schema, '$."allOf"[*]."required"[*]'::jsonpath)) ELSE ('[]'::jsonb || COALESCE((schema -> 'required'::text), '[]'::jsonb)) END;
+
+COMMENT ON FUNCTION pycharter.required_names(schema jsonb) IS 'An array of the properties that a schema, or a part of its allOf, requires.';
+
 CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3292,6 +3295,194 @@ $$;
 
 COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions.';
 
+CREATE FUNCTION pycharter.search_contracts(query text, max_rows integer DEFAULT 50) RETURNS TABLE(contract_id uuid, contract text, version text, status text, title text, description text, rank integer, matched_in text[])
+    LANGUAGE plpgsql STABLE ROWS 50 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    words text[] := '{}';
+    -- What of the query each word stands for: a bit a part.
+    parts integer[] := '{}';
+    whole integer := 0;
+    before integer;
+    term text;
+    part text;
+BEGIN
+    FOREACH term IN ARRAY string_to_array(split_punctuation(left(coalesce(search_contracts.query, ''), 1000)), '_') LOOP
+        CONTINUE WHEN term = '';
+        before := whole;
+        FOREACH part IN ARRAY string_to_array(split_capitals(term), '_') LOOP
+            words := words || left(lower(part COLLATE "default"), 199);
+            parts := parts || (whole + 1);
+            whole := 2 * whole + 1;
+            EXIT WHEN whole > 500000;
+        END LOOP;
+        -- OrderLines may be written order_lines elsewhere, or orderlines.
+        IF whole > 2 * before + 1 THEN
+            words := words || left(lower(term COLLATE "default"), 199);
+            parts := parts || (whole - before);
+        END IF;
+        EXIT WHEN whole > 500000;
+    END LOOP;
+    IF whole = 0 THEN
+        RETURN;
+    END IF;
+
+    RETURN QUERY
+    WITH found AS (
+        SELECT w.place AS word, w.parts, f.contract_id, bit_or(f.places) AS places
+        FROM unnest(words, parts) WITH ORDINALITY AS w (word, parts, place)
+        CROSS JOIN LATERAL (
+            SELECT c.id AS contract_id, 2048 AS places FROM data_contracts AS c
+            WHERE search_vector('n', c.name, 'd', c.description) @@ ('''n' || w.word || '''')::tsquery
+            UNION ALL
+            SELECT c.id, 1024 FROM data_contracts AS c
+            WHERE search_vector('n', c.name, 'd', c.description) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT c.id, 512 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
+            WHERE schema_search_vector(s.schema_data) @@ begins_with('t', w.word)
+            UNION ALL
+            SELECT c.id, 256 FROM data_contracts AS c
+            WHERE search_vector('n', c.name, 'd', c.description) @@ begins_with('d', w.word)
+            UNION ALL
+            SELECT c.id, 256 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
+            WHERE schema_search_vector(s.schema_data) @@ begins_with('d', w.word)
+            UNION ALL
+            SELECT c.id, 128 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
+            WHERE schema_search_vector(s.schema_data) @@ (begins_with('f', w.word) || begins_with('w', w.word))
+            UNION ALL
+            SELECT l.data_contract_id, 64
+            FROM systems AS s
+            CROSS JOIN LATERAL (
+                SELECT p.data_contract_id FROM data_contract_system_pulls AS p WHERE p.system_id = s.id
+                UNION ALL
+                SELECT p.data_contract_id FROM data_contract_system_pushes AS p WHERE p.system_id = s.id
+                UNION ALL
+                SELECT p.data_contract_id FROM data_contract_system_sources AS p WHERE p.system_id = s.id
+            ) AS l
+            WHERE search_vector('n', s.name) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT l.data_contract_id, 32
+            FROM business_owners AS b JOIN data_contract_business_owners AS l ON l.business_owner_id = b.id
+            WHERE search_vector('n', b.name) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT c.id, 32 FROM ownership AS o JOIN data_contracts AS c ON c.ownership_id = o.resource_id
+            WHERE search_vector('o', o.owner, 't', o.team) @@ begins_with('o', w.word)
+            UNION ALL
+            SELECT l.data_contract_id, 16
+            FROM teams AS t JOIN data_contract_team_access AS l ON l.team_id = t.id
+            WHERE search_vector('n', t.name) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT c.id, 16 FROM ownership AS o JOIN data_contracts AS c ON c.ownership_id = o.resource_id
+            WHERE search_vector('o', o.owner, 't', o.team) @@ begins_with('t', w.word)
+            UNION ALL
+            SELECT l.data_contract_id, l.place
+            FROM data_feeds AS f
+            CROSS JOIN LATERAL (
+                SELECT c.id AS data_contract_id, 8 AS place FROM data_contracts AS c WHERE c.data_feed_id = f.id
+                UNION ALL
+                SELECT d.data_contract_id, 4 FROM data_feed_dependencies AS d WHERE d.dependency_feed_id = f.id
+            ) AS l
+            WHERE search_vector('n', f.name, 'n', f.title) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT c.id, 2
+            FROM domains AS d
+            CROSS JOIN LATERAL (SELECT d.id UNION ALL SELECT b.id FROM domains_below(d.id) AS b) AS within
+            JOIN data_contracts AS c ON c.domain_id = within.id
+            WHERE search_vector('n', d.name) @@ begins_with('n', w.word)
+            UNION ALL
+            SELECT c.id, 1 FROM metadata_record AS m JOIN data_contracts AS c ON c.metadata_id = m.id
+            WHERE m.metadata_data ? 'tags'
+                AND search_vector('g', m.metadata_data ->> 'tags') @@ begins_with('g', w.word)
+        ) AS f
+        GROUP BY w.place, w.parts, f.contract_id
+    ),
+    matching AS (
+        -- Of each word: 32 for a whole word of the name, 16, 8, 4, 2 for the other places, 1 for any entity.
+        SELECT f.contract_id, bit_or(f.places) AS places,
+            sum(f.places / 128 * 2 + least(f.places % 128, 1)) AS rank
+        FROM found AS f
+        GROUP BY f.contract_id
+        HAVING bit_or(f.parts) = whole
+    ),
+    ordered AS (
+        SELECT c.id, c.name, c.version, c.status, c.description, c.schema_id, m.places,
+            (m.rank + CASE WHEN lower(c.name COLLATE "default") = lower(btrim(search_contracts.query) COLLATE "default")
+                THEN 1000 ELSE 0 END)::integer AS rank
+        FROM matching AS m JOIN data_contracts AS c ON c.id = m.contract_id
+        ORDER BY rank DESC, c.name, c.id
+    )
+    SELECT o.id, o.name, o.version, o.status,
+        (SELECT s.schema_data ->> 'title' FROM schemas AS s WHERE s.id = o.schema_id), o.description, o.rank,
+        ARRAY(
+            SELECT p.name
+            FROM unnest(
+                '{tag,domain,dependency,data_feed,team,owner,system,field,description,title,name}'::text[]
+            ) WITH ORDINALITY AS p (name, place)
+            WHERE o.places & (1 << (p.place - 1)::integer) <> 0
+            ORDER BY p.place DESC
+        )
+    FROM ordered AS o
+    -- As contract_current chooses, else as contract_latest does.
+    WHERE o.id = coalesce(
+        (
+            SELECT v.id FROM data_contracts AS v
+            WHERE v.name = o.name AND v.status = 'active'
+            ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1
+        ),
+        (
+            SELECT v.id FROM data_contracts AS v
+            WHERE v.name = o.name
+            ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1
+        ))
+    LIMIT search_contracts.max_rows;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.search_contracts(query text, max_rows integer) IS 'Contracts in which every word of the query stands somewhere, or begins a word: in the name, title, description, a field, system, owner, team, data feed, dependency, domain or tag of their current version, or of the latest where none is active. Best first: a name counts more than a title, then description, field, anything else. Capitals, _ and punctuation do not matter. At most max_rows rows, null for all; of the query the first 20 words.';
+
+CREATE FUNCTION pycharter.search_vector(VARIADIC marked text[]) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    mark text;
+    given text;
+    words text;
+    lexemes text[];
+    found text[] := '{}';
+BEGIN
+    FOR i IN 1 .. cardinality(marked) BY 2 LOOP
+        mark := marked[i];
+        given := left(marked[i + 1], 30000);
+        CONTINUE WHEN given IS NULL;
+        words := replace(lower(given COLLATE "default"), ' ', '_');
+        IF given ~ '[a-z0-9][A-Z]|[A-Z][A-Z][a-z]' THEN
+            -- customerId is customerid, customer and id.
+            words := words || '_' || lower(split_capitals(given) COLLATE "default");
+        END IF;
+        IF words ~ '[^a-z0-9_]' THEN
+            words := split_punctuation(words);
+        END IF;
+        lexemes := string_to_array(mark || replace(words, '_', '_' || mark), '_');
+        -- A lexeme has at most 2,046 bytes.
+        IF octet_length(words) > 2000 THEN
+            lexemes := ARRAY(SELECT DISTINCT left(lexeme, 200) FROM unnest(lexemes) AS lexeme);
+        END IF;
+        found := found || lexemes;
+    END LOOP;
+    RETURN array_to_tsvector(found);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.search_vector(VARIADIC marked text[]) IS 'The words of texts, as the indexes for search hold them: of (mark, text, mark, text ...) each word of a text, in small letters, behind its one-letter mark. Identifiers are taken apart. The first 30,000 characters of a text and the first 199 of a word count, so that whatever can be stored can be indexed.';
+
 CREATE FUNCTION pycharter.set_data_feed() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3343,6 +3534,53 @@ $$;
 
 COMMENT ON FUNCTION pycharter.set_updated() IS 'Trigger: says when and by which database user a row was last changed, whoever changes it.';
 
+CREATE FUNCTION pycharter.split_capitals(given text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace((given COLLATE "default"), '([a-z0-9])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])'::text, '\1\2_'::text, 'g'::text);
+
+COMMENT ON FUNCTION pycharter.split_capitals(given text) IS 'A text with _ between the words of camel case: customer_Id for customerId, HTTP_Server for HTTPServer.';
+
+CREATE FUNCTION pycharter.split_punctuation(given text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace((given COLLATE "default"), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f\u00a0\u2000-\u206f]+'::text, '_'::text, 'g'::text);
+
+COMMENT ON FUNCTION pycharter.split_punctuation(given text) IS 'A text with _ for whatever stands between words.';
+
+CREATE FUNCTION pycharter.subschemas(schema jsonb) RETURNS TABLE(keyword text, key text, step text, subschema jsonb)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT k.key,
+     s.key,
+     (('/'::text || k.key) || COALESCE(('/'::text || replace(replace(s.key, '~'::text, '~0'::text), '/'::text, '~1'::text)), ''::text)),
+     s.value
+    FROM (jsonb_each(
+         CASE jsonb_typeof(subschemas.schema)
+             WHEN 'object'::text THEN subschemas.schema
+             ELSE NULL::jsonb
+         END) k(key, value)
+      CROSS JOIN LATERAL ( SELECT m.key,
+             m.value
+            FROM jsonb_each(
+                 CASE
+                     WHEN ((k.key = ANY (ARRAY['properties'::text, 'patternProperties'::text, 'dependentSchemas'::text])) AND (jsonb_typeof(k.value) = 'object'::text)) THEN k.value
+                     ELSE NULL::jsonb
+                 END) m(key, value)
+         UNION ALL
+          SELECT ((l.place - 1))::text AS text,
+             l.value
+            FROM jsonb_array_elements(
+                 CASE
+                     WHEN ((k.key = ANY (ARRAY['allOf'::text, 'anyOf'::text, 'oneOf'::text, 'prefixItems'::text, 'items'::text])) AND (jsonb_typeof(k.value) = 'array'::text)) THEN k.value
+                     ELSE NULL::jsonb
+                 END) WITH ORDINALITY l(value, place)
+         UNION ALL
+          SELECT NULL::text,
+             k.value
+           WHERE ((k.key = ANY (ARRAY['items'::text, 'additionalItems'::text, 'unevaluatedItems'::text, 'additionalProperties'::text, 'unevaluatedProperties'::text, 'then'::text, 'else'::text])) AND (jsonb_typeof(k.value) = 'object'::text))) s);
+END;
+
+COMMENT ON FUNCTION pycharter.subschemas(schema jsonb) IS 'The schemas right within a JSON Schema that describe what is allowed: keyword; key, the property''s name, a pattern or a number in a list (null where the keyword holds one schema); step, their JSON Pointer from here. Not those of if, not and contains, which only test; nor $defs, which count where a $ref names them.';
+
 CREATE FUNCTION pycharter.take_turns() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3354,26 +3592,6 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
-
-CREATE FUNCTION pycharter.upstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT r.data_feed,
-     r.distance,
-     r.all_required
-    FROM pycharter.reachable_feeds(upstream.feed, true, true) r(data_feed, distance, all_required);
-END;
-
-COMMENT ON FUNCTION pycharter.upstream(feed text) IS 'Every feed that a feed is made from by current contracts, however indirectly, once: with the length of the shortest way to it, in steps, and whether a way of required dependencies alone leads there. The feed itself is among them where it lies on a cycle. upstream_feeds is faster where the names are enough.';
-
-CREATE FUNCTION pycharter.upstream_feeds(feed text) RETURNS TABLE(data_feed text)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT r.data_feed
-    FROM pycharter.reachable_feeds(upstream_feeds.feed, true, false) r(data_feed, distance, all_required);
-END;
-
-COMMENT ON FUNCTION pycharter.upstream_feeds(feed text) IS 'The names of the feeds that upstream finds.';
 
 CREATE FUNCTION pycharter.wait_for_turn() RETURNS void
     LANGUAGE plpgsql
@@ -3821,40 +4039,6 @@ COMMENT ON COLUMN pycharter.contract_systems.system IS 'Name of the system.';
 
 COMMENT ON COLUMN pycharter.contract_systems.direction IS 'pulls_from, pushes_to or system_sources.';
 
-CREATE TABLE pycharter.current_contracts (
-    name text NOT NULL COLLATE pg_catalog."C",
-    data_contract_id uuid
-);
-
-COMMENT ON TABLE pycharter.current_contracts IS 'The current version of each contract, its highest active one, as contract_current has it. Kept by triggers.';
-
-COMMENT ON COLUMN pycharter.current_contracts.name IS 'Name of a contract that has, or had, an active version. The row stays: writers of one contract wait at it.';
-
-COMMENT ON COLUMN pycharter.current_contracts.data_contract_id IS 'The version; null where none is active now.';
-
-ALTER TABLE pycharter.data_feeds ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME pycharter.data_feeds_number_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
-CREATE VIEW pycharter.dependency_cycles AS
- SELECT ARRAY( SELECT f.name
-           FROM pycharter.data_feeds f
-          WHERE (f.number = ANY (g.feed_numbers))
-          ORDER BY f.name) AS data_feeds,
-    cardinality(feed_numbers) AS size
-   FROM pycharter.feed_cycles() g(feed_numbers);
-
-COMMENT ON VIEW pycharter.dependency_cycles IS 'One row a group of feeds each of which is made from every other, directly or indirectly, by current contracts.';
-
-COMMENT ON COLUMN pycharter.dependency_cycles.data_feeds IS 'Names of the feeds, sorted.';
-
-COMMENT ON COLUMN pycharter.dependency_cycles.size IS 'How many they are: two or more.';
-
 CREATE TABLE pycharter.document_digests (
     data_contract_id uuid NOT NULL,
     digest bytea NOT NULL
@@ -3926,33 +4110,6 @@ COMMENT ON COLUMN pycharter.domain_tree.direct_contracts IS 'Contract versions i
 
 COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in the domain and all below it.';
 
-CREATE VIEW pycharter.feed_lineage AS
- SELECT own.name AS data_feed,
-    f.name AS depends_on,
-    l.dependency_type,
-    c.id AS contract_id,
-    c.name AS contract,
-    c.version
-   FROM ((((pycharter.data_feed_dependencies l
-     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
-     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
-     JOIN pycharter.data_feeds own ON ((own.id = l.data_feed_id)))
-     JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)));
-
-COMMENT ON VIEW pycharter.feed_lineage IS 'One row a feed, a feed that it depends on directly, and the current contract that says so. upstream and downstream follow them all the way.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.data_feed IS 'Name of the feed that the contract describes.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.depends_on IS 'Name of the feed that it depends on.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.dependency_type IS 'required or optional.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.contract_id IS 'Key of the contract version in data_contracts.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.contract IS 'Name of the contract.';
-
-COMMENT ON COLUMN pycharter.feed_lineage.version IS 'Its current version.';
-
 CREATE TABLE pycharter.granted_access (
     role_name text NOT NULL COLLATE pg_catalog."C",
     access text NOT NULL COLLATE pg_catalog."C",
@@ -3993,71 +4150,6 @@ COMMENT ON COLUMN pycharter.migration_objects.object IS 'Kind and name. PostgreS
 
 COMMENT ON COLUMN pycharter.migration_objects.digest IS 'SHA-256 of the definition and the comment as sql/object_definitions.sql reads them, in hexadecimal digits.';
 
-CREATE VIEW pycharter.system_flow AS
- SELECT s.name AS from_system,
-    'pulls_from'::text AS relation,
-    c.id AS contract_id,
-    c.name AS contract,
-    c.version,
-    f.name AS data_feed,
-    t.name AS to_system
-   FROM ((((((pycharter.data_contract_system_pulls l
-     JOIN pycharter.systems s ON ((s.id = l.system_id)))
-     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
-     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
-     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
-     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
-     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
-UNION ALL
- SELECT s.name AS from_system,
-    'system_sources'::text AS relation,
-    c.id AS contract_id,
-    c.name AS contract,
-    c.version,
-    f.name AS data_feed,
-    t.name AS to_system
-   FROM ((((((pycharter.data_contract_system_sources l
-     JOIN pycharter.systems s ON ((s.id = l.system_id)))
-     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
-     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
-     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
-     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
-     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
-UNION ALL
- SELECT NULL::text AS from_system,
-    NULL::text AS relation,
-    c.id AS contract_id,
-    c.name AS contract,
-    c.version,
-    f.name AS data_feed,
-    t.name AS to_system
-   FROM ((((pycharter.data_contract_system_pushes p
-     JOIN pycharter.systems t ON ((t.id = p.system_id)))
-     JOIN pycharter.current_contracts k ON ((k.data_contract_id = p.data_contract_id)))
-     JOIN pycharter.data_contracts c ON ((c.id = p.data_contract_id)))
-     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
-  WHERE ((NOT (EXISTS ( SELECT
-           FROM pycharter.data_contract_system_pulls l
-          WHERE (l.data_contract_id = p.data_contract_id)))) AND (NOT (EXISTS ( SELECT
-           FROM pycharter.data_contract_system_sources l
-          WHERE (l.data_contract_id = p.data_contract_id)))));
-
-COMMENT ON VIEW pycharter.system_flow IS 'One row a current contract, system that its data comes from, and system that it goes to: how data flows between systems, and by which contract.';
-
-COMMENT ON COLUMN pycharter.system_flow.from_system IS 'Name of the system that data comes from; null where none is named.';
-
-COMMENT ON COLUMN pycharter.system_flow.relation IS 'How it comes: pulls_from or system_sources; null where there is no such system.';
-
-COMMENT ON COLUMN pycharter.system_flow.contract_id IS 'Key of the contract version in data_contracts.';
-
-COMMENT ON COLUMN pycharter.system_flow.contract IS 'Name of the contract.';
-
-COMMENT ON COLUMN pycharter.system_flow.version IS 'Its current version.';
-
-COMMENT ON COLUMN pycharter.system_flow.data_feed IS 'Name of the feed that the contract describes.';
-
-COMMENT ON COLUMN pycharter.system_flow.to_system IS 'Name of the system that the contract pushes to; null where it does not.';
-
 ALTER TABLE ONLY pycharter.business_owners
     ADD CONSTRAINT business_owners_name_key UNIQUE (name);
 
@@ -4069,9 +4161,6 @@ ALTER TABLE ONLY pycharter.coercion_rules
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_id_key UNIQUE (schema_id, id);
-
-ALTER TABLE ONLY pycharter.current_contracts
-    ADD CONSTRAINT current_contracts_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_pkey PRIMARY KEY (data_contract_id, business_owner_id, role);
@@ -4116,9 +4205,6 @@ ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_name_key UNIQUE (name);
 
 ALTER TABLE ONLY pycharter.data_feeds
-    ADD CONSTRAINT data_feeds_number_key UNIQUE (number);
-
-ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY pycharter.document_digests
@@ -4135,9 +4221,6 @@ ALTER TABLE ONLY pycharter.governance_rules
 
 ALTER TABLE ONLY pycharter.granted_access
     ADD CONSTRAINT granted_access_pkey PRIMARY KEY (role_name);
-
-ALTER TABLE ONLY pycharter.lineage_edges
-    ADD CONSTRAINT lineage_edges_pkey PRIMARY KEY (data_contract_id, dependency_feed_id);
 
 ALTER TABLE ONLY pycharter.metadata_record
     ADD CONSTRAINT metadata_record_pkey PRIMARY KEY (id);
@@ -4172,7 +4255,7 @@ ALTER TABLE ONLY pycharter.validation_rules
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_id_key UNIQUE (schema_id, id);
 
-CREATE INDEX current_contracts_data_contract_id_idx ON pycharter.current_contracts USING btree (data_contract_id);
+CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
 
 CREATE INDEX data_contract_business_owners_business_owner_id_idx ON pycharter.data_contract_business_owners USING btree (business_owner_id, data_contract_id);
 
@@ -4192,15 +4275,31 @@ CREATE INDEX data_contracts_schema_id_coercion_rules_id_idx ON pycharter.data_co
 
 CREATE INDEX data_contracts_schema_id_validation_rules_id_idx ON pycharter.data_contracts USING btree (schema_id, validation_rules_id);
 
+CREATE INDEX data_contracts_search_vector_idx ON pycharter.data_contracts USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'd'::text, description])) WITH (gin_pending_list_limit='64');
+ALTER INDEX pycharter.data_contracts_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
+
 CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (data_feed_id, data_contract_id);
 
 CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
 
+CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'n'::text, title]));
+
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 
-CREATE INDEX lineage_edges_dependency_number_feed_number_is_required_idx ON pycharter.lineage_edges USING btree (dependency_number, feed_number, is_required);
+CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
 
-CREATE INDEX lineage_edges_feed_number_dependency_number_is_required_idx ON pycharter.lineage_edges USING btree (feed_number, dependency_number, is_required);
+CREATE INDEX metadata_record_search_vector_idx ON pycharter.metadata_record USING gin (pycharter.search_vector(VARIADIC ARRAY['g'::text, (metadata_data ->> 'tags'::text)])) WITH (gin_pending_list_limit='64') WHERE (metadata_data ? 'tags'::text);
+ALTER INDEX pycharter.metadata_record_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
+
+CREATE INDEX ownership_search_vector_idx ON pycharter.ownership USING gin (pycharter.search_vector(VARIADIC ARRAY['o'::text, owner, 't'::text, team])) WITH (gin_pending_list_limit='64');
+ALTER INDEX pycharter.ownership_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
+
+CREATE INDEX schemas_schema_search_vector_idx ON pycharter.schemas USING gin (pycharter.schema_search_vector(schema_data)) WITH (gin_pending_list_limit='64');
+ALTER INDEX pycharter.schemas_schema_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
+
+CREATE INDEX systems_search_vector_idx ON pycharter.systems USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+
+CREATE INDEX teams_search_vector_idx ON pycharter.teams USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
 
 CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -4272,12 +4371,6 @@ CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.da
 
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
-
-CREATE TRIGGER data_contracts_settle_lineage_insert AFTER INSERT ON pycharter.data_contracts REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
-
-CREATE TRIGGER data_contracts_settle_lineage_update AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
-
 CREATE TRIGGER data_feed_dependencies_seal_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_feed_dependencies_seal_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
@@ -4289,10 +4382,6 @@ CREATE TRIGGER data_feed_dependencies_seal_update AFTER UPDATE ON pycharter.data
 CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((new.data_feed_id IS NULL)) EXECUTE FUNCTION pycharter.set_data_feed();
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
-
-CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
-
-CREATE TRIGGER data_feed_dependencies_settle_lineage_update AFTER UPDATE ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 
 CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -4356,9 +4445,6 @@ CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON pycharter.validatio
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY pycharter.current_contracts
-    ADD CONSTRAINT current_contracts_data_contract_id_fkey FOREIGN KEY (data_contract_id) REFERENCES pycharter.data_contracts(id) ON UPDATE CASCADE ON DELETE SET NULL;
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_business_owner_id_fkey FOREIGN KEY (business_owner_id) REFERENCES pycharter.business_owners(id) ON DELETE RESTRICT;
@@ -4425,15 +4511,6 @@ ALTER TABLE ONLY pycharter.document_digests
 
 ALTER TABLE ONLY pycharter.domains
     ADD CONSTRAINT domains_parent_domain_id_fkey FOREIGN KEY (parent_domain_id) REFERENCES pycharter.domains(id) ON DELETE RESTRICT;
-
-ALTER TABLE ONLY pycharter.lineage_edges
-    ADD CONSTRAINT lineage_edges_data_contract_id_dependency_feed_id_fkey FOREIGN KEY (data_contract_id, dependency_feed_id) REFERENCES pycharter.data_feed_dependencies(data_contract_id, dependency_feed_id) ON UPDATE CASCADE ON DELETE CASCADE;
-
-ALTER TABLE ONLY pycharter.lineage_edges
-    ADD CONSTRAINT lineage_edges_dependency_number_fkey FOREIGN KEY (dependency_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
-
-ALTER TABLE ONLY pycharter.lineage_edges
-    ADD CONSTRAINT lineage_edges_feed_number_fkey FOREIGN KEY (feed_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;

@@ -64,8 +64,10 @@ def test_indexes_are_named_by_their_table_and_columns(rows: Any) -> None:
     indexes = rows(
         """
         SELECT i.relname, r.relname, ARRAY(
-            SELECT a.attname FROM unnest(x.indkey) WITH ORDINALITY AS key (attnum, place)
-            JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum = key.attnum ORDER BY place)
+            -- Of an expression the function that makes it.
+            SELECT coalesce(a.attname, substring(pg_get_indexdef(i.oid, place::integer, false) FROM '^[a-z_]+'))
+            FROM unnest(x.indkey) WITH ORDINALITY AS key (attnum, place)
+            LEFT JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum = key.attnum ORDER BY place)
         FROM pg_index AS x JOIN relation AS r ON r.oid = x.indrelid JOIN pg_class AS i ON i.oid = x.indexrelid
         WHERE NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.oid AND k.contype <> 'f')
         """

@@ -1,2 +1,0 @@
-SELECT refuse_dependents('catalogue_issues');
-DROP VIEW catalogue_issues;
