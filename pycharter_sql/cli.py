@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -21,7 +21,6 @@ import click
 import psycopg
 import yaml
 from click.core import ParameterSource
-from tabulate import tabulate
 
 from pycharter_sql import (
     __version__,
@@ -33,6 +32,7 @@ from pycharter_sql import (
     migrations,
     queries,
     sources,
+    terminal,
 )
 from pycharter_sql.errors import CatalogueError, Refusal
 
@@ -40,7 +40,6 @@ from pycharter_sql.errors import CatalogueError, Refusal
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 SECONDS_WITHOUT_PROGRESS_BAR = 1.0
-BRIEFLY = 72  # characters of a JSON value in a table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -138,6 +137,8 @@ def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # what the terminal cannot show is no reason to fail
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        ctx.color = False
     ctx.obj = Target(dsn, schema)
 
 
@@ -177,28 +178,6 @@ def _as_text(value: Any) -> str:
 def _yaml(value: Any) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100))
-
-
-def _write_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        cells = [[_brief(value) for value in row.values()] for row in rows]
-        click.echo(tabulate(cells, headers=list(rows[0]), tablefmt="plain", disable_numparse=True))
-
-
-def _brief(value: Any) -> str:
-    """A value in one line of a table: of a mapping its keys, with the number of what is in them."""
-    if isinstance(value, dict):
-        text = ", ".join(
-            f"{key} ({len(inner)})" if isinstance(inner, dict | list) else str(key)
-            for key, inner in value.items()
-        )
-    elif isinstance(value, list):
-        text = ", ".join(map(str, value))
-    elif isinstance(value, bool):
-        text = "yes" if value else "no"
-    else:
-        text = "" if value is None else " ".join(str(value).split())
-    return text if len(text) <= BRIEFLY else f"{text[: BRIEFLY - 3]}..."
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -278,7 +257,7 @@ def status(target: Target, format_: str) -> None:
     if format_ != "table":
         _write({"migrations": rows, "objects": objects}, format_)
         return
-    _write_table(
+    terminal.write_table(
         [
             {"migration": row["id"], "state": row["state"], "applied at": row["applied_at"] or ""}
             for row in rows
@@ -287,7 +266,7 @@ def status(target: Target, format_: str) -> None:
     if objects is None:
         click.echo("objects: unknown (not made by `pycharter-sql migrate`, or by it on another PostgreSQL)")
     elif objects:
-        _write_table(objects)
+        terminal.write_table(objects)
     else:
         click.echo("objects: as the migrations made them")
 
@@ -480,7 +459,7 @@ def _show_report(report: loader.Report) -> None:
         if rows.inserted or rows.updated or rows.deleted
     ]
     if tables:
-        _write_table(tables)
+        terminal.write_table(tables)
     else:
         click.echo("Nothing changed.")
     for what, counted in (
@@ -539,13 +518,9 @@ def show(target: Target, name: str, version: str | None, format_: str) -> None:
     with target.connection() as connection:
         contract = asdict(queries.get_contract(connection, name, version, schema=target.schema))
     if format_ == "table":
-        _show_contract(contract)
+        terminal.write_fields(contract)
     else:
         _write(contract, format_)
-
-
-def _show_contract(contract: Mapping[str, Any]) -> None:
-    click.echo(tabulate([[key, _brief(value)] for key, value in contract.items()], tablefmt="plain"))
 
 
 def filters(command: Command) -> Command:
@@ -593,7 +568,7 @@ def list_(target: Target, /, format_: str, **chosen: Any) -> None:
     with target.connection() as connection:
         rows = [asdict(row) for row in queries.list_contracts(connection, schema=target.schema, **chosen)]
     if format_ == "table":
-        _write_table(
+        terminal.write_table(
             [
                 {key: row[key] for key in ("name", "version", "status", "domain", "description")}
                 for row in rows
@@ -601,6 +576,39 @@ def list_(target: Target, /, format_: str, **chosen: Any) -> None:
         )
     else:
         _write(rows, format_)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("from_", metavar="FROM")
+@click.argument("to")
+@output_format
+@click.pass_obj
+def diff(target: Target, name: str, from_: str, to: str, format_: str) -> None:
+    """Show what has changed from version FROM of a contract to version TO.
+
+    One line a change: added, removed or changed; the part of the contract; the JSON Pointer within it, in
+    which - stands for a member of a set; the value before and after.
+    """
+    with target.connection() as connection:
+        changes = queries.contract_diff(connection, name, from_, to, schema=target.schema)
+    if format_ != "table":
+        _write([asdict(change) for change in changes], format_)
+    elif changes:
+        terminal.write_table(
+            [
+                {
+                    "kind": change.kind,
+                    "part": change.part,
+                    "pointer": change.pointer,
+                    "before": "" if change.kind == "added" else terminal.as_json(change.before),
+                    "after": "" if change.kind == "removed" else terminal.as_json(change.after),
+                }
+                for change in changes
+            ]
+        )
+    else:
+        click.echo("Nothing has changed.")
 
 
 @main.command()
@@ -667,7 +675,7 @@ def demo(ctx: click.Context) -> None:
     question = f"SELECT * FROM {target.schema}.contract_current WHERE name = 'Order'"
     click.secho(f"\n3. {question};", bold=True)
     with target.connection() as connection:
-        _show_contract(asdict(queries.get_contract(connection, "Order", schema=target.schema)))
+        terminal.write_fields(asdict(queries.get_contract(connection, "Order", schema=target.schema)))
     click.secho("\nNext", bold=True)
     program = sys.argv[0] if os.sep in sys.argv[0] else "pycharter-sql"
     click.echo(f"  {program} list --pulls-from pim\n  {program} show Product 1.9.0 --format yaml")

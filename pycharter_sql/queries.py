@@ -26,6 +26,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from pycharter_sql.errors import ContractNotFound, FeedNotFound, NoActiveVersion, expecting_catalogue
 from pycharter_sql.rows import (
     Contract,
+    ContractChange,
     ContractDependency,
     ContractSummary,
     DependencyCycle,
@@ -86,8 +87,13 @@ def get_contract(
     Raises NoActiveVersion where there is no current one, ContractNotFound where there is no such contract or
     version.
     """
-    query = SQL("SELECT {columns} FROM {schema}.contract_full AS f WHERE f.contract_id = ({chosen})").format(
-        columns=_columns(Contract), schema=Identifier(schema), chosen=_chosen(version, schema)
+    # Functions, since the server keeps their plans even where psycopg or a pooler prepares nothing.
+    query = SQL("SELECT {columns} FROM {schema}.{function} AS f").format(
+        columns=_columns(Contract),
+        schema=Identifier(schema),
+        function=SQL(
+            "get_current_contract(%(name)s)" if version is None else "get_contract(%(name)s, %(version)s)"
+        ),
     )
     with _cursor(conn, class_row(Contract), schema) as cursor:
         contract = cursor.execute(query, {"name": name, "version": version}).fetchone()
@@ -166,6 +172,45 @@ def documents(
 def versions_of(conn: Connection[Any], name: str, *, schema: str = "pycharter") -> list[ContractSummary]:
     """All versions of a contract, lowest first by SemVer precedence; none where there is no such contract."""
     return list_contracts(conn, schema=schema, name=name)
+
+
+def contract_diff(
+    conn: Connection[Any],
+    name: str,
+    from_version: str | None = None,
+    to_version: str | None = None,
+    *,
+    schema: str = "pycharter",
+) -> list[ContractChange]:
+    """What has changed from one version of a contract to another, sorted by part, then by place.
+
+    Without ``to_version`` it is the current one (the highest active), without ``from_version`` the version
+    before the other. Metadata, the copy of what was loaded, comes last.
+
+    Raises NoActiveVersion where there is no current version, ContractNotFound where there is no such contract
+    or version, or none before the other.
+    """
+    # Looked up here first: an error in the database would end the caller's transaction.
+    versions = versions_of(conn, name, schema=schema)
+    places = {row.version: place for place, row in enumerate(versions)}
+    if to_version is None:
+        to_version = next((row.version for row in reversed(versions) if row.status == "active"), None)
+    if to_version is None or to_version not in places:
+        raise _not_found(conn, name, to_version, schema)
+    if from_version is None and places[to_version] == 0:
+        raise ContractNotFound(
+            f'contract "{name}" has no version before {to_version}',
+            remedy="See all of it: get_contract(conn, name, version), or pycharter-sql show NAME VERSION.",
+        )
+    if from_version is None:
+        from_version = versions[places[to_version] - 1].version
+    if from_version not in places:
+        raise _not_found(conn, name, from_version, schema)
+    query = SQL("SELECT {columns} FROM {schema}.contract_diff(%s, %s, %s) AS f").format(
+        columns=_columns(ContractChange), schema=Identifier(schema)
+    )
+    with _cursor(conn, class_row(ContractChange), schema) as cursor:
+        return cursor.execute(query, [name, from_version, to_version]).fetchall()
 
 
 def contracts_pulling_from(

@@ -1,4 +1,5 @@
-"""What the catalogue's views return: one frozen dataclass a view, fields named and ordered as its columns.
+"""What the catalogue's views and contract_diff return: a frozen dataclass each, its fields named and ordered
+as their columns.
 
 The functions of ``queries`` return them, and any SELECT on a view fills them too::
 
@@ -175,3 +176,16 @@ class Domain:
     depth: int
     direct_contracts: int
     total_contracts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContractChange:
+    """A row of contract_diff: one change. ``part`` is a key of the contract document, ``pointer`` the JSON
+    Pointer (RFC 6901) within it, ``kind`` added, removed or changed. Where something was added, ``before`` is
+    None, where it was removed, ``after`` is; a JSON null is None too."""
+
+    part: str
+    pointer: str
+    kind: str
+    before: Any
+    after: Any

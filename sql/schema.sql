@@ -268,6 +268,55 @@ $$;
 
 COMMENT ON FUNCTION pycharter.check_grant(role_name text) IS 'Raises where the caller may not grant, or the role (null: none) must not be granted anything.';
 
+CREATE FUNCTION pycharter.choose_current(names text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    chosen uuid[];
+    left_behind uuid[];
+BEGIN
+    -- A new name is entered with its version at once. Whoever else enters it waits for this transaction.
+    WITH entered AS (
+        INSERT INTO current_contracts AS c (name, data_contract_id)
+        SELECT n.name, (
+            SELECT v.id FROM data_contracts AS v WHERE v.name = n.name AND v.status = 'active'
+            ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1)
+        FROM (SELECT DISTINCT unnest(names) COLLATE "C" AS name) AS n
+        WHERE NOT EXISTS (SELECT FROM current_contracts AS known WHERE known.name = n.name)
+        ORDER BY n.name
+        ON CONFLICT DO NOTHING RETURNING c.name, c.data_contract_id
+    )
+    SELECT coalesce(array_agg(e.data_contract_id), '{}'),
+        ARRAY(SELECT unnest(names) EXCEPT SELECT e.name FROM entered AS e)
+    INTO chosen, names
+    FROM entered AS e;
+
+    IF names <> '{}' THEN
+        -- Of two who change versions of one contract at once the second sees, after this, what the first has done.
+        PERFORM FROM current_contracts WHERE name = ANY (names) ORDER BY name FOR NO KEY UPDATE;
+        WITH choice AS (
+            SELECT c.name, c.data_contract_id AS before, (
+                SELECT v.id FROM data_contracts AS v WHERE v.name = c.name AND v.status = 'active'
+                ORDER BY v.version_sort_key DESC, v.version DESC LIMIT 1) AS after
+            FROM current_contracts AS c WHERE c.name = ANY (names)
+        ),
+        changed AS (
+            UPDATE current_contracts AS c SET data_contract_id = choice.after
+            FROM choice WHERE c.name = choice.name AND choice.before IS DISTINCT FROM choice.after
+            RETURNING choice.before, choice.after
+        )
+        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen FROM changed;
+    END IF;
+    PERFORM rebuild_lineage(left_behind || chosen);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.choose_current(names text[]) IS 'Finds the current version of each of these contracts; where it is another one than before, lineage follows.';
+
 CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pycharter', 'pg_temp'
@@ -458,6 +507,7 @@ CREATE TABLE pycharter.data_feeds (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
     updated_by text DEFAULT SESSION_USER NOT NULL,
+    number integer NOT NULL,
     CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
 '::text)) AND (length(name) <= 255)))
@@ -484,6 +534,8 @@ COMMENT ON COLUMN pycharter.data_feeds.updated_at IS 'When the row last changed:
 COMMENT ON COLUMN pycharter.data_feeds.created_by IS 'Who made the row: the database user, unless the writer names another.';
 
 COMMENT ON COLUMN pycharter.data_feeds.updated_by IS 'The database user who last changed the row.';
+
+COMMENT ON COLUMN pycharter.data_feeds.number IS 'Stands for the feed in lineage_edges. Of this database alone: elsewhere the feed has another one.';
 
 CREATE TABLE pycharter.domains (
     id uuid DEFAULT pycharter.uuid_v7() NOT NULL,
@@ -637,6 +689,73 @@ CREATE FUNCTION pycharter.compare_entities(documents jsonb[]) RETURNS TABLE(tabl
 END;
 
 COMMENT ON FUNCTION pycharter.compare_entities(documents jsonb[]) IS 'What a load of the documents would do to each entity that they name: inserted, updated or unchanged, and per attribute the old and the new value. served: one of the documents is of the contract that serves the data feed.';
+
+CREATE FUNCTION pycharter.contract_diff(name text, from_version text DEFAULT NULL::text, to_version text DEFAULT NULL::text) RETURNS TABLE(part text, pointer text, kind text, before jsonb, after jsonb)
+    LANGUAGE plpgsql STABLE ROWS 20 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    latest data_contracts;
+    compared data_contracts;
+    reference data_contracts;
+BEGIN
+    SELECT c.* INTO latest FROM data_contracts AS c WHERE c.name = contract_diff.name
+    ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no contract "%"', name
+            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM contract_latest.';
+    END IF;
+
+    SELECT c.* INTO compared FROM data_contracts AS c
+    WHERE c.name = contract_diff.name
+        AND CASE WHEN to_version IS NULL THEN c.status = 'active' ELSE c.version = to_version END
+    ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+    IF NOT FOUND AND to_version IS NULL THEN
+        RAISE EXCEPTION 'contract "%" has no active version; its latest is % (%)', name, latest.version, latest.status
+            USING ERRCODE = 'no_data_found', HINT = 'Say which version you want, or make one active.';
+    END IF;
+
+    IF compared.id IS NOT NULL THEN
+        SELECT c.* INTO reference FROM data_contracts AS c
+        WHERE c.name = contract_diff.name AND CASE
+            WHEN from_version IS NULL
+                THEN (c.version_sort_key, c.version) < (compared.version_sort_key, compared.version)
+            ELSE c.version = from_version
+        END
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+        IF NOT FOUND AND from_version IS NULL THEN
+            RAISE EXCEPTION 'contract "%" has no version before %', name, compared.version
+                USING ERRCODE = 'no_data_found',
+                      HINT = format('To see all of it: SELECT * FROM contract_full WHERE name = %L.', name);
+        END IF;
+    END IF;
+    IF compared.id IS NULL OR reference.id IS NULL THEN
+        RAISE EXCEPTION 'contract "%" has no version "%"; its latest is % (%)',
+            name, CASE WHEN compared.id IS NULL THEN to_version ELSE from_version END, latest.version, latest.status
+            USING ERRCODE = 'no_data_found',
+                  HINT = format('See which there are: SELECT version FROM contract_full WHERE name = %L.', name);
+    END IF;
+
+    RETURN QUERY
+    SELECT top.part, substr(d.pointer, length(top.part) + 2), d.kind, d.before, d.after
+    FROM json_diff(
+            contract_parts(reference.id), contract_parts(compared.id),
+            '^/((pulls_from|pushes_to|system_sources|business_owners|team_access/[^/]*)$'
+            '|schema/(.*/)?(enum|examples|required|type|dependentRequired/[^/]*)$'
+            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|read|write)$)')
+        WITH ORDINALITY AS d (pointer, kind, before, after, place)
+    CROSS JOIN LATERAL split_part(d.pointer, '/', 2) AS top (part)
+    ORDER BY
+        top.part = 'metadata',
+        array_position(
+            ARRAY['status', 'description', 'is_data_feed', 'data_feed', 'domain', 'schema', 'coercion_rules',
+                  'validation_rules', 'governance_rules', 'ownership', 'pulls_from', 'pushes_to', 'system_sources',
+                  'business_owners', 'team_access', 'dependencies'], top.part),
+        d.place;
+END
+$_$;
+
+COMMENT ON FUNCTION pycharter.contract_diff(name text, from_version text, to_version text) IS 'What has changed from one version of a contract to another, one row a change: the part (a key of the contract document), the JSON Pointer (RFC 6901) within it, empty for the part as a whole, added, removed or changed, the value before (null where added) and after (null where removed). Relations and such arrays as required, enum and type are sets: a member has - for its position. Without from_version the version before the other, without to_version the current one. Sorted by part, metadata (what a load has kept of the source) last, then by place. Who wrote a version and when is no change. Raises no_data_found where there is no such contract or version.';
 
 CREATE FUNCTION pycharter.domain_item(domain_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1191,6 +1310,12 @@ CREATE FUNCTION pycharter.contract_document(contract_id uuid) RETURNS jsonb
 
 COMMENT ON FUNCTION pycharter.contract_document(contract_id uuid) IS 'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
 
+CREATE FUNCTION pycharter.contract_parts(contract_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT jsonb_object_agg(jsonb_each.key, CASE WHEN (jsonb_each.key = ANY (ARRAY['data_feed'::text, 'domain'::text])) THEN to_jsonb(pycharter.item_name(jsonb_each.value)) WHEN (jsonb_each.key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text, 'team_access'::text])) THEN pycharter.comparable(jsonb_each.key, jsonb_each.value) WHEN (jsonb_each.key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', pycharter.item_name(item.item), 'role', COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_object_agg(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)), '{}'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = ANY (ARRAY['coercion_rules'::text, 'validation_rules'::text, 'ownership'::text])) THEN (SELECT COALESCE(jsonb_object_agg(i.key, i.value), '{}'::jsonb) AS "coalesce" FROM jsonb_each(jsonb_each.value) i(key, value) WHERE ((i.value <> 'null'::jsonb) AND (i.key <> 'resource_id'::text))) ELSE jsonb_each.value END) AS jsonb_object_agg FROM jsonb_each(pycharter.contract_document(contract_parts.contract_id)) jsonb_each(key, value) WHERE ((jsonb_each.value <> 'null'::jsonb) AND (jsonb_each.key <> ALL (ARRAY['name'::text, 'version'::text, 'created_by'::text, 'updated_by'::text]))));
+
+COMMENT ON FUNCTION pycharter.contract_parts(contract_id uuid) IS 'A contract version as contract_diff compares it: its contract document without what is null, without who wrote it, and without the attributes of entities. business_owners are objects with name and role, dependencies one object: the dependency_type by feed. Null where there is no such version.';
+
 CREATE FUNCTION pycharter.contract_rows(contract_ids uuid[]) RETURNS TABLE(table_name text, rows bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1320,6 +1445,72 @@ END;
 
 COMMENT ON FUNCTION pycharter.domains_below(domain_id uuid) IS 'The domains that lie within a domain, however deep.';
 
+CREATE FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    -- By number of a feed; null where it is not reached. They start at 0, so that they grow in one direction.
+    distances integer[] := '[0:0]={0}';
+    required boolean[] := '[0:0]={true}';
+    reached integer[] := '{}';
+    level integer[] := ARRAY[feed_number(feed)];
+    required_level integer[] := CASE WHEN and_required THEN level ELSE '{}' END;
+    depth integer := 0;
+    found integer;
+BEGIN
+    -- Breadth first, each level in one statement.
+    WHILE level <> '{}' LOOP
+        depth := depth + 1;
+        level := ARRAY(
+            SELECT DISTINCT l.number FROM linked_feeds(level, upstream) AS l WHERE distances[l.number] IS NULL);
+        FOREACH found IN ARRAY level LOOP
+            distances[found] := depth;
+        END LOOP;
+        reached := reached || level;
+    END LOOP;
+    -- Once more over required edges alone: that way to a feed may be a longer one.
+    WHILE required_level <> '{}' LOOP
+        required_level := ARRAY(
+            SELECT DISTINCT l.number FROM linked_feeds(required_level, upstream) AS l
+            WHERE l.is_required AND required[l.number] IS NULL);
+        FOREACH found IN ARRAY required_level LOOP
+            required[found] := true;
+        END LOOP;
+    END LOOP;
+    RETURN QUERY
+    SELECT f.name, distances[f.number], required[f.number] IS NOT NULL
+    FROM data_feeds AS f WHERE f.number = ANY (reached);
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.reachable_feeds(feed text, upstream boolean, and_required boolean) IS 'The common part of upstream, downstream and what gives their names alone: and_required says whether all_required is asked for.';
+
+CREATE FUNCTION pycharter.downstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed,
+     r.distance,
+     r.all_required
+    FROM pycharter.reachable_feeds(downstream.feed, false, true) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.downstream(feed text) IS 'Every feed that is made from a feed by current contracts, however indirectly, once: what a change of it can reach. Columns as of upstream. downstream_feeds is faster where the names are enough.';
+
+CREATE FUNCTION pycharter.downstream_feeds(feed text) RETURNS TABLE(data_feed text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed
+    FROM pycharter.reachable_feeds(downstream_feeds.feed, false, false) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.downstream_feeds(feed text) IS 'The names of the feeds that downstream finds.';
+
 CREATE FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1348,6 +1539,110 @@ END
 $_$;
 
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
+
+CREATE FUNCTION pycharter.feed_cycles() RETURNS TABLE(feed_numbers integer[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    -- The edges by the feed they start at: those of feed n are targets[firsts[n]] to targets[lasts[n]].
+    targets integer[];
+    firsts integer[] := '[0:0]={0}';
+    lasts integer[] := '[0:0]={0}';
+    -- By number of a feed: when it was first met, the earliest feed on the stack that it leads back to, and how
+    -- far its edges have been followed. low is null again once the feed's group is known.
+    met integer[] := '[0:0]={0}';
+    low integer[] := '[0:0]={0}';
+    followed integer[] := '[0:0]={0}';
+    way integer[];
+    way_length integer;
+    stack integer[];
+    stack_length integer := 0;
+    clock integer := 0;
+    edge record;
+    root integer;
+    feed integer;
+    next integer;
+    group_start integer;
+BEGIN
+    SELECT array_agg(dependency_number ORDER BY feed_number) INTO targets
+    FROM lineage_edges;
+    FOR edge IN
+        SELECT feed_number, count(*)::integer AS edges, sum(count(*)) OVER (ORDER BY feed_number)::integer AS last
+        FROM lineage_edges GROUP BY feed_number
+    LOOP
+        firsts[edge.feed_number] := edge.last - edge.edges + 1;
+        lasts[edge.feed_number] := edge.last;
+    END LOOP;
+    FOR root IN SELECT DISTINCT feed_number FROM lineage_edges ORDER BY feed_number LOOP
+        CONTINUE WHEN met[root] IS NOT NULL;
+        way[1] := root;
+        way_length := 1;
+        WHILE way_length > 0 LOOP
+            feed := way[way_length];
+            IF met[feed] IS NULL THEN
+                clock := clock + 1;
+                met[feed] := clock;
+                low[feed] := clock;
+                followed[feed] := firsts[feed];
+                stack_length := stack_length + 1;
+                stack[stack_length] := feed;
+            END IF;
+            next := NULL;
+            WHILE followed[feed] <= lasts[feed] LOOP
+                next := targets[followed[feed]];
+                -- Stays at this edge until the feed it leads to is done: then its low counts.
+                EXIT WHEN met[next] IS NULL;
+                IF low[next] < low[feed] THEN
+                    low[feed] := low[next];
+                END IF;
+                followed[feed] := followed[feed] + 1;
+                next := NULL;
+            END LOOP;
+            IF next IS NOT NULL THEN
+                way_length := way_length + 1;
+                way[way_length] := next;
+                CONTINUE;
+            END IF;
+            way_length := way_length - 1;
+            IF low[feed] = met[feed] THEN
+                group_start := stack_length;
+                WHILE stack[group_start] <> feed LOOP
+                    group_start := group_start - 1;
+                END LOOP;
+                IF group_start < stack_length THEN
+                    feed_numbers := stack[group_start:stack_length];
+                    RETURN NEXT;
+                END IF;
+                WHILE stack_length >= group_start LOOP
+                    low[stack[stack_length]] := NULL;
+                    stack_length := stack_length - 1;
+                END LOOP;
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.feed_cycles() IS 'The strongly connected groups of two feeds or more: each depends on every other of its group, by their numbers.';
+
+CREATE FUNCTION pycharter.feed_number(feed text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    found integer;
+BEGIN
+    SELECT number INTO found FROM data_feeds WHERE name = feed;
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no data feed "%"', feed
+            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM data_feeds.';
+    END IF;
+    RETURN found;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.feed_number(feed text) IS 'Number of the data feed of this name; raises where there is none.';
 
 CREATE FUNCTION pycharter.field_lexeme(name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1653,6 +1948,50 @@ END;
 
 COMMENT ON FUNCTION pycharter.fields_named(name text) IS 'The rows of contract_fields whose field has exactly this name, found by an index: WHERE field = ... on the view itself reads every schema.';
 
+CREATE FUNCTION pycharter.follow_dependencies() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    PERFORM rebuild_lineage(ARRAY(SELECT DISTINCT data_contract_id FROM after));
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.follow_dependencies() IS 'Trigger: a current contract may depend on other feeds now. A dependency that is deleted takes its edge along.';
+
+CREATE FUNCTION pycharter.follow_versions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    names text[];
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(name) INTO names FROM after WHERE status = 'active';
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(name) INTO names FROM before WHERE status = 'active';
+    ELSE
+        SELECT array_agg(name) INTO names
+        FROM (
+            (SELECT id, name, version FROM before WHERE status = 'active'
+             EXCEPT SELECT id, name, version FROM after WHERE status = 'active')
+            UNION ALL
+            (SELECT id, name, version FROM after WHERE status = 'active'
+             EXCEPT SELECT id, name, version FROM before WHERE status = 'active')
+        ) AS changed;
+    END IF;
+    IF names IS NOT NULL THEN
+        PERFORM choose_current(names);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.follow_versions() IS 'Trigger: another version of a contract may be its current one now.';
+
 CREATE FUNCTION pycharter.forget_digests() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1689,6 +2028,74 @@ $$;
 
 COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
 
+CREATE FUNCTION pycharter.get_contract(contract text, in_version text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.name = contract AND f.version = in_version;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_contract(contract text, in_version text) IS 'One version of a contract: the row of contract_full, no row where there is none. For pipelines: its plan is made once a connection.';
+
+CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.contract_id = (
+        SELECT c.id FROM data_contracts AS c
+        WHERE c.name = contract AND c.status = 'active'
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1
+    );
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_current_contract(contract text) IS 'The highest active version of a contract: the row of contract_current, no row where none is active. For pipelines, as get_contract.';
+
+CREATE FUNCTION pycharter.get_latest_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.contract_id = (
+        SELECT c.id FROM data_contracts AS c
+        WHERE c.name = contract
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1
+    );
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_latest_contract(contract text) IS 'The highest version of a contract, whatever its status: the row of contract_latest. For pipelines, as get_contract.';
+
 CREATE FUNCTION pycharter.grant_access(reader text DEFAULT NULL::text, writer text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1719,6 +2126,92 @@ $$;
 
 COMMENT ON FUNCTION pycharter.grant_access(reader text, writer text) IS 'Gives existing roles what they need. reader: every table and view but systems.connection_info. writer: that column too, and the rows of the catalogue, by the load functions or by hand; no DDL. Granted anew by every later migration; what was granted by hand before is replaced.';
 
+CREATE FUNCTION pycharter.json_diff(old_value jsonb, new_value jsonb, sets text DEFAULT '/(enum|examples|required|type|dependentRequired/[^/]*)$'::text) RETURNS TABLE(pointer text, kind text, before jsonb, after jsonb)
+    LANGUAGE sql IMMUTABLE ROWS 20 PARALLEL SAFE
+    BEGIN ATOMIC
+ WITH RECURSIVE node AS (
+          SELECT ''::text AS pointer,
+             ('{}'::text[] COLLATE "C") AS place,
+             json_diff.old_value AS before,
+             json_diff.new_value AS after
+         UNION ALL
+          SELECT ((n.pointer || '/'::text) || replace(replace(inner_value.key, '~'::text, '~0'::text), '/'::text, '~1'::text)),
+             (n.place || inner_value.place),
+             inner_value.before,
+             inner_value.after
+            FROM (( SELECT node_1.pointer,
+                     node_1.place,
+                     node_1.before,
+                     node_1.after,
+                         CASE
+                             WHEN (jsonb_typeof(node_1.before) IS DISTINCT FROM jsonb_typeof(node_1.after)) THEN NULL::text
+                             WHEN (jsonb_typeof(node_1.before) = 'object'::text) THEN 'by key'::text
+                             WHEN (jsonb_typeof(node_1.before) <> 'array'::text) THEN NULL::text
+                             WHEN (node_1.pointer ~ json_diff.sets) THEN 'as sets'::text
+                             ELSE 'by position'::text
+                         END AS compared
+                    FROM node node_1) n
+              CROSS JOIN LATERAL ( SELECT key,
+                     (key COLLATE "C") AS place,
+                     b.value AS before,
+                     a.value AS after
+                    FROM (jsonb_each(
+                         CASE n.compared
+                             WHEN 'by key'::text THEN n.before
+                             ELSE NULL::jsonb
+                         END) b(key, value)
+                      FULL JOIN jsonb_each(
+                         CASE n.compared
+                             WHEN 'by key'::text THEN n.after
+                             ELSE NULL::jsonb
+                         END) a(key, value) USING (key))
+                 UNION ALL
+                  SELECT (("position" - 1))::text AS text,
+                     lpad(("position")::text, 10, '0'::text) AS lpad,
+                     b.value,
+                     a.value
+                    FROM (jsonb_array_elements(
+                         CASE n.compared
+                             WHEN 'by position'::text THEN n.before
+                             ELSE NULL::jsonb
+                         END) WITH ORDINALITY b(value, "position")
+                      FULL JOIN jsonb_array_elements(
+                         CASE n.compared
+                             WHEN 'by position'::text THEN n.after
+                             ELSE NULL::jsonb
+                         END) WITH ORDINALITY a(value, "position") USING ("position"))
+                 UNION ALL
+                  SELECT '-'::text,
+                     '-'::text,
+                     b.value,
+                     a.value
+                    FROM (( SELECT DISTINCT jsonb_array_elements(
+                                 CASE n.compared
+                                     WHEN 'as sets'::text THEN n.before
+                                     ELSE NULL::jsonb
+                                 END) AS jsonb_array_elements) b(value)
+                      FULL JOIN ( SELECT DISTINCT jsonb_array_elements(
+                                 CASE n.compared
+                                     WHEN 'as sets'::text THEN n.after
+                                     ELSE NULL::jsonb
+                                 END) AS jsonb_array_elements) a(value) ON ((a.value = b.value)))) inner_value)
+           WHERE (inner_value.before IS DISTINCT FROM inner_value.after)
+         )
+  SELECT node.pointer,
+         CASE
+             WHEN (node.before IS NULL) THEN 'added'::text
+             WHEN (node.after IS NULL) THEN 'removed'::text
+             ELSE 'changed'::text
+         END AS "case",
+     node.before,
+     node.after
+    FROM node
+   WHERE ((node.before IS DISTINCT FROM node.after) AND (((jsonb_typeof(node.before) = jsonb_typeof(node.after)) AND (jsonb_typeof(node.after) = ANY (ARRAY['array'::text, 'object'::text]))) IS NOT TRUE))
+   ORDER BY node.place, (node.after IS NULL) DESC, node.before, node.after;
+END;
+
+COMMENT ON FUNCTION pycharter.json_diff(old_value jsonb, new_value jsonb, sets text) IS 'What makes one JSON value another, one row a change: a JSON Pointer (RFC 6901), added, removed or changed, the value before (null where added) and after (null where removed). Objects are compared key by key, arrays position by position; but arrays whose pointer matches the third argument, a regular expression, as sets: a member that was added or removed has - for its position, as in JSON Patch. Nothing else that the two say differs; numbers are compared by value. Sorted by place.';
+
 CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1744,6 +2237,44 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) IS 'Of each document, in the same order, the contract version that it would leave as it is; null where that is not known without reading it. to_load: takes the turn of a load; a plan only looks.';
+
+CREATE TABLE pycharter.lineage_edges (
+    data_contract_id uuid NOT NULL,
+    dependency_feed_id uuid NOT NULL,
+    feed_number integer NOT NULL,
+    dependency_number integer NOT NULL,
+    is_required boolean NOT NULL
+);
+
+COMMENT ON TABLE pycharter.lineage_edges IS 'The rows of data_feed_dependencies that are of current contracts, feed by number. Kept by triggers. What upstream, downstream and dependency_cycles read; feed_lineage has the names.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.data_contract_id IS 'The current contract; with the next column its dependency.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.dependency_feed_id IS 'The feed that it depends on.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.feed_number IS 'Number of the feed that the contract serves.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.dependency_number IS 'Number of the feed that it depends on.';
+
+COMMENT ON COLUMN pycharter.lineage_edges.is_required IS 'Whether the contract cannot do without that feed.';
+
+CREATE FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) RETURNS TABLE(number integer, is_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT e.dependency_number,
+     e.is_required
+    FROM (unnest(linked_feeds.numbers) given(number)
+      JOIN pycharter.lineage_edges e ON ((e.feed_number = given.number)))
+   WHERE linked_feeds.upstream
+ UNION ALL
+  SELECT e.feed_number,
+     e.is_required
+    FROM (unnest(linked_feeds.numbers) given(number)
+      JOIN pycharter.lineage_edges e ON ((e.dependency_number = given.number)))
+   WHERE (NOT linked_feeds.upstream);
+END;
+
+COMMENT ON FUNCTION pycharter.linked_feeds(numbers integer[], upstream boolean) IS 'The feeds one step upstream, or downstream, of any of these; by number, and once for each edge.';
 
 CREATE FUNCTION pycharter.load_contracts(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -2628,7 +3159,7 @@ BEGIN
         -- Somebody else's table in this schema is not ours to grant.
         WHERE n.nspname = current_schema() AND c.relowner = n.nspowner AND c.relkind IN ('r', 'v')
             AND (NOT rows_of_the_catalogue OR c.relkind = 'r' AND c.relname !~ '^(_?yoyo_|migration_)'
-                AND c.relname <> 'granted_access'));
+                AND c.relname NOT IN ('granted_access', 'current_contracts', 'lineage_edges')));
 END
 $$;
 
@@ -2689,6 +3220,27 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.plan_documents(documents jsonb[], shape_checked boolean, overwrite boolean, mentions jsonb[]) IS 'What load_documents would do with the same arguments, without doing it: of each contract version and each entity inserted, updated (what, old and new) or unchanged, and refusals. Writes nothing: works in a READ ONLY transaction.';
+
+CREATE FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    DELETE FROM lineage_edges WHERE data_contract_id = ANY (contract_ids);
+    INSERT INTO lineage_edges (data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
+    SELECT l.data_contract_id, l.dependency_feed_id, own.number, f.number, l.dependency_type = 'required'
+    FROM unnest(contract_ids) AS given (id)
+    JOIN current_contracts AS c ON c.data_contract_id = given.id
+    JOIN data_feed_dependencies AS l ON l.data_contract_id = given.id
+    JOIN data_feeds AS own ON own.id = l.data_feed_id
+    JOIN data_feeds AS f ON f.id = l.dependency_feed_id;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.rebuild_lineage(contract_ids uuid[]) IS 'Makes lineage_edges true for these contract versions: those of a current one, none of another.';
 
 CREATE FUNCTION pycharter.reference_path(reference text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3593,6 +4145,26 @@ $$;
 
 COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
 
+CREATE FUNCTION pycharter.upstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed,
+     r.distance,
+     r.all_required
+    FROM pycharter.reachable_feeds(upstream.feed, true, true) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.upstream(feed text) IS 'Every feed that a feed is made from by current contracts, however indirectly, once: with the length of the shortest way to it, in steps, and whether a way of required dependencies alone leads there. The feed itself is among them where it lies on a cycle. upstream_feeds is faster where the names are enough.';
+
+CREATE FUNCTION pycharter.upstream_feeds(feed text) RETURNS TABLE(data_feed text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT r.data_feed
+    FROM pycharter.reachable_feeds(upstream_feeds.feed, true, false) r(data_feed, distance, all_required);
+END;
+
+COMMENT ON FUNCTION pycharter.upstream_feeds(feed text) IS 'The names of the feeds that upstream finds.';
+
 CREATE FUNCTION pycharter.wait_for_turn() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3603,6 +4175,410 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.wait_for_turn() IS 'Loads, and what changes the names of entities, take turns: until the transaction ends no other comes in between.';
+
+CREATE TABLE pycharter.current_contracts (
+    name text NOT NULL COLLATE pg_catalog."C",
+    data_contract_id uuid
+);
+
+COMMENT ON TABLE pycharter.current_contracts IS 'The current version of each contract, its highest active one, as contract_current has it. Kept by triggers.';
+
+COMMENT ON COLUMN pycharter.current_contracts.name IS 'Name of a contract that has, or had, an active version. The row stays: writers of one contract wait at it.';
+
+COMMENT ON COLUMN pycharter.current_contracts.data_contract_id IS 'The version; null where none is active now.';
+
+CREATE VIEW pycharter.dependency_cycles AS
+ SELECT ARRAY( SELECT f.name
+           FROM pycharter.data_feeds f
+          WHERE (f.number = ANY (g.feed_numbers))
+          ORDER BY f.name) AS data_feeds,
+    cardinality(feed_numbers) AS size
+   FROM pycharter.feed_cycles() g(feed_numbers);
+
+COMMENT ON VIEW pycharter.dependency_cycles IS 'One row a group of feeds each of which is made from every other, directly or indirectly, by current contracts.';
+
+COMMENT ON COLUMN pycharter.dependency_cycles.data_feeds IS 'Names of the feeds, sorted.';
+
+COMMENT ON COLUMN pycharter.dependency_cycles.size IS 'How many they are: two or more.';
+
+CREATE VIEW pycharter.domain_tree AS
+ WITH RECURSIVE tree AS (
+         SELECT domains.id,
+            domains.name,
+            (NULL::text COLLATE "C") AS parent_domain,
+            ARRAY[domains.name] AS path,
+            1 AS depth
+           FROM pycharter.domains
+          WHERE (domains.parent_domain_id IS NULL)
+        UNION ALL
+         SELECT d.id,
+            d.name,
+            t_1.name,
+            (t_1.path || d.name),
+            (t_1.depth + 1)
+           FROM (tree t_1
+             JOIN pycharter.domains d ON ((d.parent_domain_id = t_1.id)))
+        ), within AS (
+         SELECT domains.id AS ancestor_id,
+            domains.id
+           FROM pycharter.domains
+        UNION ALL
+         SELECT w.ancestor_id,
+            d.id
+           FROM (within w
+             JOIN pycharter.domains d ON ((d.parent_domain_id = w.id)))
+        ), total AS (
+         SELECT w.ancestor_id,
+            count(*) AS contracts,
+            count(*) FILTER (WHERE (w.id = w.ancestor_id)) AS direct
+           FROM (within w
+             JOIN pycharter.data_contracts c ON ((c.domain_id = w.id)))
+          GROUP BY w.ancestor_id
+        )
+ SELECT t.id AS domain_id,
+    t.name AS domain,
+    t.parent_domain,
+    t.path,
+    t.depth,
+    COALESCE(n.direct, (0)::bigint) AS direct_contracts,
+    COALESCE(n.contracts, (0)::bigint) AS total_contracts
+   FROM (tree t
+     LEFT JOIN total n ON ((n.ancestor_id = t.id)));
+
+COMMENT ON VIEW pycharter.domain_tree IS 'The domains with their place in the hierarchy and their numbers of contract versions; ORDER BY path shows the tree.';
+
+COMMENT ON COLUMN pycharter.domain_tree.domain_id IS 'Key of the domain.';
+
+COMMENT ON COLUMN pycharter.domain_tree.domain IS 'Name of the domain.';
+
+COMMENT ON COLUMN pycharter.domain_tree.parent_domain IS 'Name of the domain it lies within; null for a top domain.';
+
+COMMENT ON COLUMN pycharter.domain_tree.path IS 'Names from the top domain down to this one.';
+
+COMMENT ON COLUMN pycharter.domain_tree.depth IS '1 for a top domain, 2 below it, and so on.';
+
+COMMENT ON COLUMN pycharter.domain_tree.direct_contracts IS 'Contract versions in the domain itself.';
+
+COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in the domain and all below it.';
+
+CREATE VIEW pycharter.catalogue_issues AS
+ WITH current AS MATERIALIZED (
+         SELECT c.id,
+            c.name,
+            c.version,
+            c.version_sort_key,
+            c.status,
+            c.schema_id,
+            c.coercion_rules_id,
+            c.validation_rules_id,
+            c.governance_rules_id,
+            c.metadata_id,
+            c.ownership_id,
+            c.data_feed_id,
+            c.domain_id,
+            c.description,
+            c.is_data_feed,
+            c.published_at,
+            c.created_at,
+            c.updated_at,
+            c.created_by,
+            c.updated_by,
+            g.rule_definition,
+            pycharter.pii_names(g.rule_definition) AS pii
+           FROM ((pycharter.current_contracts k
+             JOIN pycharter.data_contracts c ON ((c.id = k.data_contract_id)))
+             LEFT JOIN pycharter.governance_rules g ON ((g.id = c.governance_rules_id)))
+        ), entity AS (
+         SELECT 'system'::text AS kind,
+            s.name,
+            (EXISTS ( SELECT
+                   FROM pycharter.data_contract_system_pulls l
+                  WHERE (l.system_id = s.id)
+                UNION ALL
+                 SELECT
+                   FROM pycharter.data_contract_system_pushes l
+                  WHERE (l.system_id = s.id)
+                UNION ALL
+                 SELECT
+                   FROM pycharter.data_contract_system_sources l
+                  WHERE (l.system_id = s.id))) AS is_used
+           FROM pycharter.systems s
+        UNION ALL
+         SELECT 'data feed'::text,
+            f.name,
+            (EXISTS ( SELECT
+                   FROM pycharter.data_contracts c
+                  WHERE (c.data_feed_id = f.id)
+                UNION ALL
+                 SELECT
+                   FROM pycharter.data_feed_dependencies l
+                  WHERE (l.dependency_feed_id = f.id))) AS "exists"
+           FROM pycharter.data_feeds f
+        UNION ALL
+         SELECT 'business owner'::text,
+            b.name,
+            (EXISTS ( SELECT
+                   FROM pycharter.data_contract_business_owners l
+                  WHERE (l.business_owner_id = b.id))) AS "exists"
+           FROM pycharter.business_owners b
+        UNION ALL
+         SELECT 'team'::text,
+            t.name,
+            (EXISTS ( SELECT
+                   FROM pycharter.data_contract_team_access l
+                  WHERE (l.team_id = t.id))) AS "exists"
+           FROM pycharter.teams t
+        UNION ALL
+         SELECT 'domain'::text,
+            t.domain,
+            (t.total_contracts > 0)
+           FROM pycharter.domain_tree t
+        ), named_field AS (
+         SELECT c.id,
+            c.name,
+            c.version,
+            c.version_sort_key,
+            c.status,
+            c.schema_id,
+            c.coercion_rules_id,
+            c.validation_rules_id,
+            c.governance_rules_id,
+            c.metadata_id,
+            c.ownership_id,
+            c.data_feed_id,
+            c.domain_id,
+            c.description,
+            c.is_data_feed,
+            c.published_at,
+            c.created_at,
+            c.updated_at,
+            c.created_by,
+            c.updated_by,
+            c.rule_definition,
+            c.pii,
+            s.schema_data,
+            n.kind,
+            replace(n.field, '[]'::text, ''::text) AS field
+           FROM ((current c
+             JOIN pycharter.schemas s ON ((s.id = c.schema_id)))
+             CROSS JOIN LATERAL ( SELECT 'pii'::text AS kind,
+                    unnest(c.pii) AS field
+                UNION ALL
+                 SELECT 'coercion'::text,
+                    jsonb_object_keys(r.rules) AS jsonb_object_keys
+                   FROM pycharter.coercion_rules r
+                  WHERE (r.id = c.coercion_rules_id)
+                UNION ALL
+                 SELECT 'validation'::text,
+                    jsonb_object_keys(r.rules) AS jsonb_object_keys
+                   FROM pycharter.validation_rules r
+                  WHERE (r.id = c.validation_rules_id)) n)
+          WHERE (NOT COALESCE(((s.schema_data -> 'properties'::text) ? n.field), false))
+        )
+ SELECT 'warning'::text AS severity,
+    'no_owner'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    'nobody owns it'::text AS what,
+    'Link a business owner, or name an owner in its ownership.'::text AS remedy
+   FROM current c
+  WHERE ((NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_business_owners l
+          WHERE (l.data_contract_id = c.id)))) AND (NOT (EXISTS ( SELECT
+           FROM pycharter.ownership o
+          WHERE ((o.resource_id = c.ownership_id) AND (o.owner IS NOT NULL))))))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'no_writer_team'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    'no team may write its data'::text AS what,
+    'Give write access to the team that produces it.'::text AS remedy
+   FROM current c
+  WHERE (NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_team_access l
+          WHERE ((l.data_contract_id = c.id) AND (l.permission = 'write'::text)))))
+UNION ALL
+ SELECT 'info'::text AS severity,
+    'no_reader_team'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    'no team reads it, but those that may write it'::text AS what,
+    'Give read access to who uses it, or retire the contract.'::text AS remedy
+   FROM current c
+  WHERE (NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_team_access l
+          WHERE ((l.data_contract_id = c.id) AND (l.permission = 'read'::text)))))
+UNION ALL
+ SELECT
+        CASE
+            WHEN ((d.dependency_type = 'required'::text) AND (s.issue = ANY (ARRAY['dependency_retired'::text, 'dependency_unpublished'::text]))) THEN 'error'::text
+            ELSE 'warning'::text
+        END AS severity,
+    s.issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    format('depends (%s) on the feed "%s", %s'::text, d.dependency_type, f.name, s.state) AS what,
+    s.remedy
+   FROM ((((current c
+     JOIN pycharter.data_feed_dependencies d ON ((d.data_contract_id = c.id)))
+     JOIN pycharter.data_feeds f ON ((f.id = d.dependency_feed_id)))
+     CROSS JOIN LATERAL ( SELECT count(*) AS versions,
+            count(*) FILTER (WHERE (v.status = 'active'::text)) AS active,
+            count(*) FILTER (WHERE (v.status = 'deprecated'::text)) AS deprecated,
+            count(*) FILTER (WHERE (v.status = 'retired'::text)) AS retired
+           FROM pycharter.data_contracts v
+          WHERE (v.data_feed_id = f.id)) n)
+     JOIN ( VALUES ('dependency_undescribed'::text,'which no contract describes'::text,'Register a contract for that feed.'::text), ('dependency_deprecated'::text,'whose contracts are deprecated'::text,'Depend on what replaces the feed.'::text), ('dependency_retired'::text,'whose contracts are retired'::text,'Depend on what has replaced the feed.'::text), ('dependency_unpublished'::text,'whose contracts are drafts'::text,'Make a version of its contract active.'::text)) s(issue, state, remedy) ON ((s.issue =
+        CASE
+            WHEN (n.versions = 0) THEN 'dependency_undescribed'::text
+            WHEN (n.active > 0) THEN NULL::text
+            WHEN (n.deprecated > 0) THEN 'dependency_deprecated'::text
+            WHEN (n.retired > 0) THEN 'dependency_retired'::text
+            ELSE 'dependency_unpublished'::text
+        END)))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'several_active_versions'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    format('%s versions are active: %s'::text, n.count, n.versions) AS what,
+    'Deprecate all but one.'::text AS remedy
+   FROM (current c
+     JOIN ( SELECT v.name,
+            count(*) AS count,
+            string_agg(v.version, ', '::text ORDER BY v.version_sort_key, v.version) AS versions
+           FROM pycharter.data_contracts v
+          WHERE (v.status = 'active'::text)
+          GROUP BY v.name
+         HAVING (count(*) > 1)) n ON ((n.name = c.name)))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'active_below_deprecated'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    format('it is active, and the higher version %s deprecated'::text, n.version) AS what,
+    'Make a version above both active, or say that the deprecated one is retired.'::text AS remedy
+   FROM (current c
+     CROSS JOIN LATERAL ( SELECT v.version
+           FROM pycharter.data_contracts v
+          WHERE ((v.name = c.name) AND (v.status = 'deprecated'::text) AND (ROW(v.version_sort_key, v.version) > ROW(c.version_sort_key, c.version)))
+          ORDER BY v.version_sort_key DESC, v.version DESC
+         LIMIT 1) n)
+UNION ALL
+ SELECT 'error'::text AS severity,
+    'pii_without_access_rule'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    ('it has personal data, and nothing says who may use it: '::text || array_to_string(c.pii, ', '::text)) AS what,
+    'Say so: team_access, or access_control in its governance rules.'::text AS remedy
+   FROM current c
+  WHERE ((c.pii <> '{}'::text[]) AND (COALESCE((c.rule_definition -> 'access_control'::text), 'null'::jsonb) = ANY (ARRAY['null'::jsonb, '{}'::jsonb, '[]'::jsonb, '""'::jsonb])) AND (NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_team_access l
+          WHERE (l.data_contract_id = c.id)))))
+UNION ALL
+ SELECT 'error'::text AS severity,
+    'pii_without_retention'::text AS issue,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    ('it has personal data, and nothing says for how long it is kept: '::text || array_to_string(c.pii, ', '::text)) AS what,
+    'Say so: data_retention in its governance rules.'::text AS remedy
+   FROM current c
+  WHERE ((c.pii <> '{}'::text[]) AND (COALESCE((c.rule_definition -> 'data_retention'::text), 'null'::jsonb) = ANY (ARRAY['null'::jsonb, '{}'::jsonb, '[]'::jsonb, '""'::jsonb])))
+UNION ALL
+ SELECT 'error'::text AS severity,
+    'unknown_field'::text AS issue,
+    n.id AS contract_id,
+    n.name AS contract,
+    n.version,
+    format('its schema has no field "%s", which its %s'::text, n.field,
+        CASE n.kind
+            WHEN 'pii'::text THEN 'governance rules call personal data'::text
+            ELSE (n.kind || ' rules are for'::text)
+        END) AS what,
+    'Correct the name, or add the field to the schema.'::text AS remedy
+   FROM named_field n
+  WHERE (NOT (EXISTS ( SELECT
+           FROM pycharter.schema_fields(n.schema_data) f(pointer, path, field, is_required, property)
+          WHERE ((n.field = f.field) OR (n.field = replace(f.path, '[]'::text, ''::text))))))
+UNION ALL
+ SELECT 'info'::text AS severity,
+        CASE e.kind
+            WHEN 'domain'::text THEN 'empty_domain'::text
+            ELSE 'unused_entity'::text
+        END AS issue,
+    NULL::uuid AS contract_id,
+    NULL::text AS contract,
+    NULL::text AS version,
+    format(
+        CASE e.kind
+            WHEN 'domain'::text THEN 'the domain "%2$s" has no contract'::text
+            ELSE 'no contract refers to the %1$s "%2$s"'::text
+        END, e.kind, e.name) AS what,
+    format('Delete it where it is not needed: DELETE FROM %ss WHERE name = %L.'::text, replace(e.kind, ' '::text, '_'::text), e.name) AS remedy
+   FROM entity e
+  WHERE (NOT e.is_used)
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'similar_names'::text AS issue,
+    NULL::uuid AS contract_id,
+    NULL::text AS contract,
+    NULL::text AS version,
+    format('%ss differ only by case, blanks, hyphens or underscores: %s'::text, n.kind, n.names) AS what,
+        CASE n.kind
+            WHEN 'contract'::text THEN 'Where they mean the same, give all versions one name.'::text
+            ELSE format('Where they mean the same: SELECT merge_%s(%L, %L).'::text, replace(n.kind, ' '::text, '_'::text), n.first, n.last)
+        END AS remedy
+   FROM ( SELECT a.kind,
+            string_agg(quote_ident(a.name), ', '::text ORDER BY a.name) AS names,
+            min(a.name) AS first,
+            max(a.name) AS last
+           FROM ( SELECT e.kind,
+                    e.name
+                   FROM entity e
+                UNION ALL
+                 SELECT DISTINCT 'contract'::text,
+                    c.name
+                   FROM pycharter.data_contracts c) a
+          GROUP BY a.kind, (lower(regexp_replace(a.name, '[\s_-]+'::text, ''::text, 'g'::text)))
+         HAVING (count(*) > 1)) n
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'dependency_cycle'::text AS issue,
+    NULL::uuid AS contract_id,
+    NULL::text AS contract,
+    NULL::text AS version,
+    format('%s feeds depend on each other: %s'::text, y.size, (array_to_string(y.data_feeds[:10], ', '::text) ||
+        CASE
+            WHEN (y.size > 10) THEN ' ...'::text
+            ELSE ''::text
+        END)) AS what,
+    'Break the cycle: one of their contracts should not depend on another of these feeds.'::text AS remedy
+   FROM pycharter.dependency_cycles y;
+
+COMMENT ON VIEW pycharter.catalogue_issues IS 'One row a finding on the health of the catalogue. Of contracts their current versions are looked at.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.severity IS 'error: what the contract promises cannot be kept; warning: it should be mended; info: worth a look.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.issue IS 'Kind of finding: no_owner, no_writer_team, no_reader_team, dependency_undescribed, dependency_deprecated, dependency_retired, dependency_unpublished, several_active_versions, active_below_deprecated, pii_without_access_rule, pii_without_retention, unknown_field, unused_entity, empty_domain, similar_names, dependency_cycle.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.contract_id IS 'Key of the contract version in data_contracts; null where the finding is of no single contract.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.contract IS 'Name of the contract; null as above.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.version IS 'Its current version; null as above.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.what IS 'What is wrong.';
+
+COMMENT ON COLUMN pycharter.catalogue_issues.remedy IS 'What to do about it.';
 
 CREATE VIEW pycharter.contract_access AS
  SELECT c.id AS contract_id,
@@ -3636,21 +4612,15 @@ COMMENT ON COLUMN pycharter.contract_access.can_read IS 'Whether the team may re
 COMMENT ON COLUMN pycharter.contract_access.can_write IS 'Whether the team may write.';
 
 CREATE VIEW pycharter.contract_full AS
- SELECT id AS contract_id,
-    name,
-    version,
-    status,
-    description,
-    is_data_feed,
-    ( SELECT f.name
-           FROM pycharter.data_feeds f
-          WHERE (f.id = c.data_feed_id)) AS data_feed,
-    ( SELECT f.feed_type
-           FROM pycharter.data_feeds f
-          WHERE (f.id = c.data_feed_id)) AS feed_type,
-    ( SELECT d.name
-           FROM pycharter.domains d
-          WHERE (d.id = c.domain_id)) AS domain,
+ SELECT c.id AS contract_id,
+    c.name,
+    c.version,
+    c.status,
+    c.description,
+    c.is_data_feed,
+    feed.name AS data_feed,
+    feed.feed_type,
+    domain.name AS domain,
     ( SELECT s.schema_data
            FROM pycharter.schemas s
           WHERE (s.id = c.schema_id)) AS schema,
@@ -3684,31 +4654,29 @@ CREATE VIEW pycharter.contract_full AS
              JOIN pycharter.systems s ON ((s.id = l.system_id)))
           WHERE (l.data_contract_id = c.id)
           ORDER BY s.name) AS system_sources,
-    ARRAY( SELECT b.name
+    ( SELECT COALESCE(array_agg(b.name ORDER BY b.name) FILTER (WHERE (l.role = 'business_owner'::text)), '{}'::text[]) AS "coalesce"
            FROM (pycharter.data_contract_business_owners l
              JOIN pycharter.business_owners b ON ((b.id = l.business_owner_id)))
-          WHERE ((l.data_contract_id = c.id) AND (l.role = 'business_owner'::text))
-          ORDER BY b.name) AS business_owners,
-    ARRAY( SELECT DISTINCT t.name
-           FROM (pycharter.data_contract_team_access l
-             JOIN pycharter.teams t ON ((t.id = l.team_id)))
-          WHERE (l.data_contract_id = c.id)
-          ORDER BY t.name) AS read_teams,
-    ARRAY( SELECT t.name
-           FROM (pycharter.data_contract_team_access l
-             JOIN pycharter.teams t ON ((t.id = l.team_id)))
-          WHERE ((l.data_contract_id = c.id) AND (l.permission = 'write'::text))
-          ORDER BY t.name) AS write_teams,
+          WHERE (l.data_contract_id = c.id)) AS business_owners,
+    access.read_teams,
+    access.write_teams,
     ARRAY( SELECT f.name
            FROM (pycharter.data_feed_dependencies l
              JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
           WHERE (l.data_contract_id = c.id)
           ORDER BY f.name) AS dependencies,
-    created_at,
-    updated_at,
-    created_by,
-    updated_by
-   FROM pycharter.data_contracts c;
+    c.created_at,
+    c.updated_at,
+    c.created_by,
+    c.updated_by
+   FROM (((pycharter.data_contracts c
+     LEFT JOIN pycharter.data_feeds feed ON ((feed.id = c.data_feed_id)))
+     LEFT JOIN pycharter.domains domain ON ((domain.id = c.domain_id)))
+     LEFT JOIN LATERAL ( SELECT COALESCE(array_agg(DISTINCT t.name ORDER BY t.name), '{}'::text[]) AS read_teams,
+            COALESCE(array_agg(t.name ORDER BY t.name) FILTER (WHERE (l.permission = 'write'::text)), '{}'::text[]) AS write_teams
+           FROM (pycharter.data_contract_team_access l
+             JOIN pycharter.teams t ON ((t.id = l.team_id)))
+          WHERE (l.data_contract_id = c.id)) access ON (true));
 
 COMMENT ON VIEW pycharter.contract_full IS 'One row a contract version, all of it.';
 
@@ -4039,6 +5007,15 @@ COMMENT ON COLUMN pycharter.contract_systems.system IS 'Name of the system.';
 
 COMMENT ON COLUMN pycharter.contract_systems.direction IS 'pulls_from, pushes_to or system_sources.';
 
+ALTER TABLE pycharter.data_feeds ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pycharter.data_feeds_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE pycharter.document_digests (
     data_contract_id uuid NOT NULL,
     digest bytea NOT NULL
@@ -4050,65 +5027,32 @@ COMMENT ON COLUMN pycharter.document_digests.data_contract_id IS 'The contract v
 
 COMMENT ON COLUMN pycharter.document_digests.digest IS 'Digest of the document''s text, as the loader computes it (pycharter-sql: BLAKE2b, 16 bytes).';
 
-CREATE VIEW pycharter.domain_tree AS
- WITH RECURSIVE tree AS (
-         SELECT domains.id,
-            domains.name,
-            (NULL::text COLLATE "C") AS parent_domain,
-            ARRAY[domains.name] AS path,
-            1 AS depth
-           FROM pycharter.domains
-          WHERE (domains.parent_domain_id IS NULL)
-        UNION ALL
-         SELECT d.id,
-            d.name,
-            t_1.name,
-            (t_1.path || d.name),
-            (t_1.depth + 1)
-           FROM (tree t_1
-             JOIN pycharter.domains d ON ((d.parent_domain_id = t_1.id)))
-        ), within AS (
-         SELECT domains.id AS ancestor_id,
-            domains.id
-           FROM pycharter.domains
-        UNION ALL
-         SELECT w.ancestor_id,
-            d.id
-           FROM (within w
-             JOIN pycharter.domains d ON ((d.parent_domain_id = w.id)))
-        ), total AS (
-         SELECT w.ancestor_id,
-            count(*) AS contracts,
-            count(*) FILTER (WHERE (w.id = w.ancestor_id)) AS direct
-           FROM (within w
-             JOIN pycharter.data_contracts c ON ((c.domain_id = w.id)))
-          GROUP BY w.ancestor_id
-        )
- SELECT t.id AS domain_id,
-    t.name AS domain,
-    t.parent_domain,
-    t.path,
-    t.depth,
-    COALESCE(n.direct, (0)::bigint) AS direct_contracts,
-    COALESCE(n.contracts, (0)::bigint) AS total_contracts
-   FROM (tree t
-     LEFT JOIN total n ON ((n.ancestor_id = t.id)));
+CREATE VIEW pycharter.feed_lineage AS
+ SELECT own.name AS data_feed,
+    f.name AS depends_on,
+    l.dependency_type,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version
+   FROM ((((pycharter.data_feed_dependencies l
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds own ON ((own.id = l.data_feed_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)));
 
-COMMENT ON VIEW pycharter.domain_tree IS 'The domains with their place in the hierarchy and their numbers of contract versions; ORDER BY path shows the tree.';
+COMMENT ON VIEW pycharter.feed_lineage IS 'One row a feed, a feed that it depends on directly, and the current contract that says so. upstream and downstream follow them all the way.';
 
-COMMENT ON COLUMN pycharter.domain_tree.domain_id IS 'Key of the domain.';
+COMMENT ON COLUMN pycharter.feed_lineage.data_feed IS 'Name of the feed that the contract describes.';
 
-COMMENT ON COLUMN pycharter.domain_tree.domain IS 'Name of the domain.';
+COMMENT ON COLUMN pycharter.feed_lineage.depends_on IS 'Name of the feed that it depends on.';
 
-COMMENT ON COLUMN pycharter.domain_tree.parent_domain IS 'Name of the domain it lies within; null for a top domain.';
+COMMENT ON COLUMN pycharter.feed_lineage.dependency_type IS 'required or optional.';
 
-COMMENT ON COLUMN pycharter.domain_tree.path IS 'Names from the top domain down to this one.';
+COMMENT ON COLUMN pycharter.feed_lineage.contract_id IS 'Key of the contract version in data_contracts.';
 
-COMMENT ON COLUMN pycharter.domain_tree.depth IS '1 for a top domain, 2 below it, and so on.';
+COMMENT ON COLUMN pycharter.feed_lineage.contract IS 'Name of the contract.';
 
-COMMENT ON COLUMN pycharter.domain_tree.direct_contracts IS 'Contract versions in the domain itself.';
-
-COMMENT ON COLUMN pycharter.domain_tree.total_contracts IS 'Contract versions in the domain and all below it.';
+COMMENT ON COLUMN pycharter.feed_lineage.version IS 'Its current version.';
 
 CREATE TABLE pycharter.granted_access (
     role_name text NOT NULL COLLATE pg_catalog."C",
@@ -4150,6 +5094,71 @@ COMMENT ON COLUMN pycharter.migration_objects.object IS 'Kind and name. PostgreS
 
 COMMENT ON COLUMN pycharter.migration_objects.digest IS 'SHA-256 of the definition and the comment as sql/object_definitions.sql reads them, in hexadecimal digits.';
 
+CREATE VIEW pycharter.system_flow AS
+ SELECT s.name AS from_system,
+    'pulls_from'::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((((pycharter.data_contract_system_pulls l
+     JOIN pycharter.systems s ON ((s.id = l.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
+     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
+UNION ALL
+ SELECT s.name AS from_system,
+    'system_sources'::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((((pycharter.data_contract_system_sources l
+     JOIN pycharter.systems s ON ((s.id = l.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = l.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = l.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+     LEFT JOIN pycharter.data_contract_system_pushes p ON ((p.data_contract_id = l.data_contract_id)))
+     LEFT JOIN pycharter.systems t ON ((t.id = p.system_id)))
+UNION ALL
+ SELECT NULL::text AS from_system,
+    NULL::text AS relation,
+    c.id AS contract_id,
+    c.name AS contract,
+    c.version,
+    f.name AS data_feed,
+    t.name AS to_system
+   FROM ((((pycharter.data_contract_system_pushes p
+     JOIN pycharter.systems t ON ((t.id = p.system_id)))
+     JOIN pycharter.current_contracts k ON ((k.data_contract_id = p.data_contract_id)))
+     JOIN pycharter.data_contracts c ON ((c.id = p.data_contract_id)))
+     JOIN pycharter.data_feeds f ON ((f.id = c.data_feed_id)))
+  WHERE ((NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_system_pulls l
+          WHERE (l.data_contract_id = p.data_contract_id)))) AND (NOT (EXISTS ( SELECT
+           FROM pycharter.data_contract_system_sources l
+          WHERE (l.data_contract_id = p.data_contract_id)))));
+
+COMMENT ON VIEW pycharter.system_flow IS 'One row a current contract, system that its data comes from, and system that it goes to: how data flows between systems, and by which contract.';
+
+COMMENT ON COLUMN pycharter.system_flow.from_system IS 'Name of the system that data comes from; null where none is named.';
+
+COMMENT ON COLUMN pycharter.system_flow.relation IS 'How it comes: pulls_from or system_sources; null where there is no such system.';
+
+COMMENT ON COLUMN pycharter.system_flow.contract_id IS 'Key of the contract version in data_contracts.';
+
+COMMENT ON COLUMN pycharter.system_flow.contract IS 'Name of the contract.';
+
+COMMENT ON COLUMN pycharter.system_flow.version IS 'Its current version.';
+
+COMMENT ON COLUMN pycharter.system_flow.data_feed IS 'Name of the feed that the contract describes.';
+
+COMMENT ON COLUMN pycharter.system_flow.to_system IS 'Name of the system that the contract pushes to; null where it does not.';
+
 ALTER TABLE ONLY pycharter.business_owners
     ADD CONSTRAINT business_owners_name_key UNIQUE (name);
 
@@ -4161,6 +5170,9 @@ ALTER TABLE ONLY pycharter.coercion_rules
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_id_key UNIQUE (schema_id, id);
+
+ALTER TABLE ONLY pycharter.current_contracts
+    ADD CONSTRAINT current_contracts_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_pkey PRIMARY KEY (data_contract_id, business_owner_id, role);
@@ -4205,6 +5217,9 @@ ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_name_key UNIQUE (name);
 
 ALTER TABLE ONLY pycharter.data_feeds
+    ADD CONSTRAINT data_feeds_number_key UNIQUE (number);
+
+ALTER TABLE ONLY pycharter.data_feeds
     ADD CONSTRAINT data_feeds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY pycharter.document_digests
@@ -4221,6 +5236,9 @@ ALTER TABLE ONLY pycharter.governance_rules
 
 ALTER TABLE ONLY pycharter.granted_access
     ADD CONSTRAINT granted_access_pkey PRIMARY KEY (role_name);
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_pkey PRIMARY KEY (data_contract_id, dependency_feed_id);
 
 ALTER TABLE ONLY pycharter.metadata_record
     ADD CONSTRAINT metadata_record_pkey PRIMARY KEY (id);
@@ -4257,6 +5275,8 @@ ALTER TABLE ONLY pycharter.validation_rules
 
 CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
 
+CREATE INDEX current_contracts_data_contract_id_idx ON pycharter.current_contracts USING btree (data_contract_id);
+
 CREATE INDEX data_contract_business_owners_business_owner_id_idx ON pycharter.data_contract_business_owners USING btree (business_owner_id, data_contract_id);
 
 CREATE INDEX data_contract_system_pulls_system_id_data_contract_id_idx ON pycharter.data_contract_system_pulls USING btree (system_id, data_contract_id);
@@ -4287,6 +5307,10 @@ CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pyc
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 
 CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+
+CREATE INDEX lineage_edges_dependency_number_feed_number_is_required_idx ON pycharter.lineage_edges USING btree (dependency_number, feed_number, is_required);
+
+CREATE INDEX lineage_edges_feed_number_dependency_number_is_required_idx ON pycharter.lineage_edges USING btree (feed_number, dependency_number, is_required);
 
 CREATE INDEX metadata_record_search_vector_idx ON pycharter.metadata_record USING gin (pycharter.search_vector(VARIADIC ARRAY['g'::text, (metadata_data ->> 'tags'::text)])) WITH (gin_pending_list_limit='64') WHERE (metadata_data ? 'tags'::text);
 ALTER INDEX pycharter.metadata_record_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
@@ -4371,6 +5395,12 @@ CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.da
 
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
+CREATE TRIGGER data_contracts_settle_lineage_insert AFTER INSERT ON pycharter.data_contracts REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
+CREATE TRIGGER data_contracts_settle_lineage_update AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
 CREATE TRIGGER data_feed_dependencies_seal_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_feed_dependencies_seal_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
@@ -4382,6 +5412,10 @@ CREATE TRIGGER data_feed_dependencies_seal_update AFTER UPDATE ON pycharter.data
 CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((new.data_feed_id IS NULL)) EXECUTE FUNCTION pycharter.set_data_feed();
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_update AFTER UPDATE ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 
 CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -4445,6 +5479,9 @@ CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON pycharter.validatio
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY pycharter.current_contracts
+    ADD CONSTRAINT current_contracts_data_contract_id_fkey FOREIGN KEY (data_contract_id) REFERENCES pycharter.data_contracts(id) ON UPDATE CASCADE ON DELETE SET NULL;
 
 ALTER TABLE ONLY pycharter.data_contract_business_owners
     ADD CONSTRAINT data_contract_business_owners_business_owner_id_fkey FOREIGN KEY (business_owner_id) REFERENCES pycharter.business_owners(id) ON DELETE RESTRICT;
@@ -4511,6 +5548,15 @@ ALTER TABLE ONLY pycharter.document_digests
 
 ALTER TABLE ONLY pycharter.domains
     ADD CONSTRAINT domains_parent_domain_id_fkey FOREIGN KEY (parent_domain_id) REFERENCES pycharter.domains(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_data_contract_id_dependency_feed_id_fkey FOREIGN KEY (data_contract_id, dependency_feed_id) REFERENCES pycharter.data_feed_dependencies(data_contract_id, dependency_feed_id) ON UPDATE CASCADE ON DELETE CASCADE;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_dependency_number_fkey FOREIGN KEY (dependency_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY pycharter.lineage_edges
+    ADD CONSTRAINT lineage_edges_feed_number_fkey FOREIGN KEY (feed_number) REFERENCES pycharter.data_feeds(number) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;

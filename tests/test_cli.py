@@ -32,7 +32,14 @@ MIGRATIONS = sorted(
     for path in Path(__file__).parents[1].glob("sql/migrations/*.sql")
     if not path.stem.endswith(".rollback")
 )
-READING = [["show", "Order"], ["list"], ["export"], ["dictionary"], ["load", str(EXAMPLES)]]
+READING = [
+    ["show", "Order"],
+    ["diff", "Order", "1", "2"],
+    ["list"],
+    ["export"],
+    ["dictionary"],
+    ["load", str(EXAMPLES)],
+]
 
 
 @pytest.fixture(autouse=True)
@@ -367,6 +374,81 @@ def test_show(filled: Callable[..., Result]) -> None:
     assert yaml.safe_load(filled("show", "Product", "1.9.0", "--format", "yaml").stdout) == whole
 
 
+def test_diff(filled: Callable[..., Result]) -> None:
+    table = filled("diff", "Product", "1.9.0", "1.10.0").stdout.splitlines()
+    assert table[0].split() == ["kind", "part", "pointer", "before", "after"]
+    assert table[1].split() == ["changed", "status", '"deprecated"', '"active"']
+    assert table[2].split(maxsplit=3) == [
+        "added",
+        "schema",
+        "/properties/tax_class",
+        '{"type": "string"}',
+    ]
+    changes = json.loads(filled("diff", "Product", "1.9.0", "1.10.0", "--format", "json").stdout)
+    assert len(changes) == len(table) - 1
+    assert changes[0] == {
+        "part": "status",
+        "pointer": "",
+        "kind": "changed",
+        "before": "deprecated",
+        "after": "active",
+    }
+    assert filled("diff", "Order", "2.1.0", "2.1.0").stdout == "Nothing has changed.\n"
+    assert filled("diff", "Order", "2.1.0", "2.1.0", "--format", "json").stdout == "[]\n"
+    for arguments in (["Product", "1.9", "1.10.0"], ["Product", "1.9.0", "1.10"]):
+        result = filled("diff", *arguments, code=1)
+        assert "its latest is 1.10.0 (active)" in result.stderr and result.stdout == ""
+    filled("diff", "Product", "1.9.0", code=2)
+
+
+def test_tables_in_a_pipe_are_whole_and_plain(catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    long = "word " * 100 + "end"
+    catalogue("load", file(tmp_path / "a.json", contract("A", description=long, status="active")))
+    for arguments in (["list"], ["show", "A"]):
+        printed = catalogue(*arguments).stdout
+        assert long in printed and "\x1b" not in printed
+    load = catalogue("load", "--overwrite", file(tmp_path / "a.json", contract("A", status="retired"))).stdout
+    # Numbers end where their heading ends.
+    heading, *lines = [line for line in load.splitlines() if line.startswith(("table", "data_contracts"))]
+    assert {line[: heading.index("updated") + len("updated")][-2:] for line in lines} == {" 1"}
+
+
+def screen(conn: Conn, *arguments: str, **environment: str) -> str:
+    """What a command writes to a terminal of 60 columns on its stdout."""
+    terminal, its_end = pty.openpty()
+    subprocess.run(
+        [PROGRAM, "--dsn", conn.info.dsn, *arguments],
+        stdout=its_end,
+        timeout=60,
+        check=True,
+        env={**os.environ, "COLUMNS": "60", **environment},
+    )
+    os.close(its_end)
+    return read_screen(terminal).replace("\r\n", "\n")
+
+
+def test_tables_on_a_terminal(catalogue: Callable[..., Result], conn: Conn, tmp_path: Path) -> None:
+    said = contract("A", description="word " * 100, status="active", domain="\x1b[31mdomain")
+    catalogue("load", file(tmp_path / "a.json", said))
+    catalogue("load", file(tmp_path / "b.json", said | {"version": "1.1.0", "status": "deprecated"}))
+    listed = screen(conn, "list")
+    assert "\x1b[32mactive\x1b[0m" in listed and "\x1b[33mdeprecated\x1b[0m" in listed
+    assert "\x1b[1mname\x1b[0m" in listed and "\x1b[31m" not in listed
+    shown = screen(conn, "show", "A")
+    assert "\x1b[32mactive\x1b[0m" in shown
+    different = screen(conn, "diff", "A", "1.0.0", "1.1.0")
+    assert "\x1b[33mchanged\x1b[0m" in different
+    for printed, arguments in (
+        (listed, ["list"]),
+        (shown, ["show", "A"]),
+        (different, ["diff", "A", "1.0.0", "1.1.0"]),
+    ):
+        plain = screen(conn, *arguments, NO_COLOR="1")
+        assert plain == click.unstyle(printed)
+        assert max(map(len, plain.splitlines())) <= 60
+    assert "word word..." in listed and "word word..." in shown
+
+
 def test_a_contract_that_is_not_there(filled: Callable[..., Result], tmp_path: Path) -> None:
     for arguments, reason in [
         (["show", "product"], 'there is no contract "product"'),
@@ -601,6 +683,10 @@ def on_a_terminal(conn: Conn, seconds_without: float) -> str:
     )
     os.close(its_end)
     assert done.stdout.startswith("4 documents read")
+    return read_screen(terminal)
+
+
+def read_screen(terminal: int) -> str:
     written = b""
     with open(terminal, "rb", buffering=0) as screen:
         try:

@@ -1,0 +1,2 @@
+SELECT refuse_dependents('catalogue_issues');
+DROP VIEW catalogue_issues;
