@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from pycharter_sql import (
     dictionary,
     documents,
     embedded,
+    lineage,
     loader,
     migrations,
     queries,
@@ -609,6 +611,77 @@ def diff(target: Target, name: str, from_: str, to: str, format_: str) -> None:
         )
     else:
         click.echo("Nothing has changed.")
+
+
+@main.command("lineage")
+@click.argument("feed")
+@click.option(
+    "--direction",
+    type=click.Choice(["upstream", "downstream", "both"]),
+    default="both",
+    show_default=True,
+    help="To what the feed is made from, or to what is made from it.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["tree", "mermaid", "dot", "json", "yaml"]),
+    default="tree",
+    show_default=True,
+    help="How to draw it, or write its dependencies.",
+)
+@click.pass_obj
+def lineage_(target: Target, feed: str, direction: str, format_: str) -> None:
+    """Draw what FEED is made from and what is made from it, by current contracts."""
+    asked: tuple[queries.Direction, ...] = ("upstream", "downstream")
+    with target.connection() as connection:
+        ways = {
+            way: queries.feed_lineage(connection, feed, way, schema=target.schema)
+            for way in asked
+            if direction in (way, "both")
+        }
+    if format_ == "tree":
+        for way, dependencies in ways.items():
+            click.secho(f"{way}:", bold=True)
+            for line in lineage.tree(feed, dependencies, way):
+                click.echo(line)
+        return
+    # On a cycle a dependency lies on both ways.
+    dependencies = list(dict.fromkeys(chain.from_iterable(ways.values())))
+    if format_ in ("json", "yaml"):
+        _write([asdict(dependency) for dependency in dependencies], format_)
+        return
+    draw = lineage.mermaid if format_ == "mermaid" else lineage.dot
+    for line in draw(feed, dependencies):
+        click.echo(line)
+
+
+@main.command()
+@output_format
+@click.pass_context
+def check(ctx: click.Context, format_: str) -> None:
+    """Say what is not well in the catalogue; exit with 1 where something is wrong (severity error)."""
+    target: Target = ctx.obj
+    with target.connection() as connection:
+        issues = queries.catalogue_issues(connection, schema=target.schema)
+    if format_ != "table":
+        _write([asdict(issue) for issue in issues], format_)
+    else:
+        terminal.write_table(
+            [
+                {
+                    "severity": issue.severity,
+                    "contract": issue.contract and f"{issue.contract}@{issue.version}",
+                    "what": issue.what,
+                    "remedy": issue.remedy,
+                }
+                for issue in issues
+            ]
+        )
+        counts = Counter(issue.severity for issue in issues)
+        click.echo(f"{counts['error']} error(s), {counts['warning']} warning(s), {counts['info']} to look at")
+    if any(issue.severity == "error" for issue in issues):
+        ctx.exit(1)
 
 
 @main.command()

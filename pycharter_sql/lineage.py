@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 
 from pycharter_sql.queries import Direction
 from pycharter_sql.rows import FeedDependency
+from pycharter_sql.terminal import brief
 
 
 def tree(feed: str, dependencies: Collection[FeedDependency], direction: Direction) -> Iterator[str]:
@@ -23,7 +24,7 @@ def tree(feed: str, dependencies: Collection[FeedDependency], direction: Directi
             trunk, branch = branch, trunk
         seen = branches.setdefault(trunk, {})
         seen[branch] = seen.get(branch, False) or link.dependency_type == "required"
-    yield feed
+    yield brief(feed)
     unfolded = {feed}
     # What is left to draw, the next one last: the lines left of it, whether its trunk has no more, its name.
     left = _twigs("", branches.get(feed, {}))
@@ -31,7 +32,7 @@ def tree(feed: str, dependencies: Collection[FeedDependency], direction: Directi
         margin, is_last, name, required = left.pop()
         again = name in unfolded and name in branches
         note = ("" if required else " (optional)") + (" (above)" if again else "")
-        yield f"{margin}{'└── ' if is_last else '├── '}{name}{note}"
+        yield f"{margin}{'└── ' if is_last else '├── '}{brief(name)}{note}"
         if name not in unfolded:
             unfolded.add(name)
             left += _twigs(margin + ("    " if is_last else "│   "), branches.get(name, {}))
@@ -48,7 +49,7 @@ def mermaid(feed: str, dependencies: Collection[FeedDependency]) -> Iterator[str
     yield "flowchart LR"
     for name, number in numbers.items():
         # Mermaid has entities of its own for what would end a label.
-        label = name.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;")
+        label = brief(name).replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;")
         yield f'    f{number}["{label}"]'
     for source, target, required in _arrows(dependencies):
         yield f"    f{numbers[source]} {'-->' if required else '-.->'} f{numbers[target]}"

@@ -25,6 +25,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from pycharter_sql.errors import ContractNotFound, FeedNotFound, NoActiveVersion, expecting_catalogue
 from pycharter_sql.rows import (
+    CatalogueIssue,
     Contract,
     ContractChange,
     ContractDependency,
@@ -332,6 +333,16 @@ def dependency_cycles(conn: Connection[Any], *, schema: str = "pycharter") -> li
         "SELECT {columns} FROM {schema}.dependency_cycles AS f ORDER BY f.size DESC, f.data_feeds"
     ).format(columns=_columns(DependencyCycle), schema=Identifier(schema))
     with _cursor(conn, class_row(DependencyCycle), schema) as cursor:
+        return cursor.execute(query).fetchall()
+
+
+def catalogue_issues(conn: Connection[Any], *, schema: str = "pycharter") -> list[CatalogueIssue]:
+    """What is not well in the catalogue: errors first, then warnings, then the rest; by contract."""
+    query = SQL(
+        "SELECT {columns} FROM {schema}.catalogue_issues AS f"
+        " ORDER BY array_position('{{error,warning,info}}', f.severity), f.contract, f.issue, f.what"
+    ).format(columns=_columns(CatalogueIssue), schema=Identifier(schema))
+    with _cursor(conn, class_row(CatalogueIssue), schema) as cursor:
         return cursor.execute(query).fetchall()
 
 

@@ -165,6 +165,20 @@ class DependencyCycle:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueIssue:
+    """A row of catalogue_issues: one finding. ``severity`` is error, warning or info, ``issue`` its kind.
+    ``contract_id``, ``contract`` and ``version`` are None where it is of no single contract."""
+
+    severity: str
+    issue: str
+    contract_id: UUID | None
+    contract: str | None
+    version: str | None
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A row of domain_tree. ``path`` names the domains from the top down to this one, ``depth`` is its
     length. The counts are of contract versions; ``total_contracts`` has those of the domains below too."""

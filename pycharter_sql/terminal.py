@@ -20,8 +20,11 @@ COLOURS = {
     "added": "green",
     "changed": "yellow",
     "removed": "red",
+    "error": "red",
+    "warning": "yellow",
+    "info": "cyan",
 }
-COLOURED_COLUMNS = ("status", "kind")
+COLOURED_COLUMNS = ("status", "kind", "severity")
 LEAST_WIDTH = 6  # of a column that is cut: some letters and the dots
 GAP = 2  # between columns, as tabulate's format "plain" has it
 # A name from a document must not move the cursor of who reads it.

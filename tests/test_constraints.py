@@ -203,7 +203,8 @@ def rejected() -> Iterator[tuple[str, str]]:
     number = "(SELECT number FROM data_feeds WHERE name = 'feed')"
     edge = "INSERT INTO lineage_edges VALUES"
     yield "lineage_edges_pkey", f"{edge} {', '.join(2 * [f'(#1, #2, {number}, {number}, true)'])}"
-    yield "lineage_edges_data_contract_id_dependency_feed_id_fkey", f"{edge} (#1, #9, {number}, {number}, true)"
+    dependency = "lineage_edges_data_contract_id_dependency_feed_id_fkey"
+    yield dependency, f"{edge} (#1, #9, {number}, {number}, true)"
     yield "lineage_edges_feed_number_fkey", f"{edge} (#1, #2, 0, {number}, true)"
     yield "lineage_edges_dependency_number_fkey", f"{edge} (#1, #2, {number}, 0, true)"
 
