@@ -322,15 +322,17 @@ CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boo
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    SELECT array_agg(d.was ORDER BY place),
-        array_agg(CASE WHEN d.was IS NOT NULL THEN changed_keys(d.was, document) END ORDER BY place)
-    INTO stored, changes
+    SELECT array_agg(was ORDER BY place), array_agg(changed ORDER BY place) INTO stored, changes
     FROM (
-        SELECT place, document, (
-            SELECT c.document FROM contract_documents AS c
-            WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
-        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-        OFFSET 0 -- so that each stored document is made once
+        SELECT place, was, CASE WHEN was IS NOT NULL THEN changed_keys(was, document) END AS changed
+        FROM (
+            SELECT place, document, (
+                SELECT c.document FROM contract_documents AS c
+                WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
+            FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+            OFFSET 0 -- so that each stored document is made once
+        ) AS d
+        OFFSET 0 -- so that sorting by place need not copy the documents
     ) AS d;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -370,7 +372,7 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
           SELECT (domain_item.item -> 'parent_domain'::text)
             FROM domain_item
            WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
-         ), mention AS (
+         ), mention AS MATERIALIZED (
           SELECT DISTINCT m.kind,
              m.item
             FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
@@ -2296,42 +2298,47 @@ DECLARE
     cleared jsonb;
 BEGIN
     SELECT
-        array_agg(c.id IS NOT NULL ORDER BY place),
-        array_agg(d.id ORDER BY place),
-        array_agg(coalesce(c.schema_id, d.id) ORDER BY place),
-        array_agg(coalesce(c.coercion_rules_id, d.id) ORDER BY place),
-        array_agg(coalesce(c.validation_rules_id, d.id) ORDER BY place),
-        array_agg(coalesce(c.governance_rules_id, d.id) ORDER BY place),
-        array_agg(coalesce(c.metadata_id, d.id) ORDER BY place),
-        array_agg(c.ownership_id ORDER BY place),
+        array_agg(existed ORDER BY place),
+        array_agg(id ORDER BY place),
+        array_agg(coalesce(schema_id, id) ORDER BY place),
+        array_agg(coalesce(coercion_rules_id, id) ORDER BY place),
+        array_agg(coalesce(validation_rules_id, id) ORDER BY place),
+        array_agg(coalesce(governance_rules_id, id) ORDER BY place),
+        array_agg(coalesce(metadata_id, id) ORDER BY place),
+        array_agg(ownership_id ORDER BY place),
         array_agg(coalesce(
-            document #>> '{ownership,resource_id}', c.ownership_id,
+            resource_id,
             -- The id keeps apart what a version that holds the separator could confuse, or a contract renamed.
-            (document ->> 'name') || '@' || (document ->> 'version') || CASE
-                WHEN document ->> 'version' LIKE '%@%' OR EXISTS (
-                    SELECT FROM ownership AS o
-                    WHERE o.resource_id = (document ->> 'name') || '@' || (document ->> 'version'))
-                    THEN '#' || d.id
+            label || CASE
+                WHEN version LIKE '%@%' OR EXISTS (SELECT FROM ownership AS o WHERE o.resource_id = label)
+                    THEN '#' || id
                 ELSE ''
             END) ORDER BY place),
         jsonb_build_object(
-            'coercion_rules', count(c.coercion_rules_id) FILTER (
-                WHERE jsonb_typeof(document -> 'coercion_rules') = 'null'),
-            'validation_rules', count(c.validation_rules_id) FILTER (
-                WHERE jsonb_typeof(document -> 'validation_rules') = 'null'),
-            'governance_rules', count(c.governance_rules_id) FILTER (
-                WHERE jsonb_typeof(document -> 'governance_rules') = 'null'),
-            'metadata_record', count(c.metadata_id) FILTER (WHERE jsonb_typeof(document -> 'metadata') = 'null'),
-            'ownership', count(c.ownership_id) FILTER (WHERE jsonb_typeof(document -> 'ownership') = 'null'))
+            'coercion_rules', count(*) FILTER (WHERE clears_coercion_rules),
+            'validation_rules', count(*) FILTER (WHERE clears_validation_rules),
+            'governance_rules', count(*) FILTER (WHERE clears_governance_rules),
+            'metadata_record', count(*) FILTER (WHERE clears_metadata),
+            'ownership', count(*) FILTER (WHERE clears_ownership))
     INTO existing, contract_ids, schema_ids, coercion_ids, validation_ids, governance_ids, metadata_ids,
         ownership_ids, resource_ids, cleared
     FROM (
-        SELECT document, place, coalesce(
-            (SELECT c.id FROM data_contracts AS c
-             WHERE c.name = document ->> 'name' AND c.version = document ->> 'version'), uuid_v7()) AS id
+        SELECT place, c.id IS NOT NULL AS existed, coalesce(c.id, uuid_v7()) AS id, c.schema_id,
+            c.coercion_rules_id, c.validation_rules_id, c.governance_rules_id, c.metadata_id, c.ownership_id,
+            document ->> 'version' AS version, (document ->> 'name') || '@' || (document ->> 'version') AS label,
+            coalesce(document #>> '{ownership,resource_id}', c.ownership_id) AS resource_id,
+            c.coercion_rules_id IS NOT NULL AND jsonb_typeof(document -> 'coercion_rules') = 'null'
+                AS clears_coercion_rules,
+            c.validation_rules_id IS NOT NULL AND jsonb_typeof(document -> 'validation_rules') = 'null'
+                AS clears_validation_rules,
+            c.governance_rules_id IS NOT NULL AND jsonb_typeof(document -> 'governance_rules') = 'null'
+                AS clears_governance_rules,
+            c.metadata_id IS NOT NULL AND jsonb_typeof(document -> 'metadata') = 'null' AS clears_metadata,
+            c.ownership_id IS NOT NULL AND jsonb_typeof(document -> 'ownership') = 'null' AS clears_ownership
         FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-    ) AS d
-    LEFT JOIN data_contracts AS c ON c.id = d.id;
+        LEFT JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+        OFFSET 0 -- so that sorting by place need not copy the documents
+    ) AS d;
 
     any_existing := true = ANY (existing);
     updated := 0;
@@ -2579,9 +2586,10 @@ DECLARE
     stored jsonb[];
     changes jsonb[];
     refused jsonb;
-    accepted jsonb[] := '{}';
     added jsonb[];
     changed_only jsonb[];
+    -- Null: all documents, as they came. A variable of its own for them would be a copy of them.
+    accepted jsonb[];
     written jsonb[];
     naming jsonb[];
     entities jsonb;
@@ -2610,14 +2618,12 @@ BEGIN
         WHERE changed IS NOT NULL OR NOT document ? 'data_feed'
     ) THEN
         -- A first load, mostly: every document is written as it came.
-        accepted := documents;
-        added := documents;
         counts := jsonb_build_object(
             'inserted', coalesce(cardinality(documents), 0), 'updated', 0, 'unchanged', 0, 'refused', 0);
     ELSE
         -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
         -- written.
-        SELECT array_agg(document ORDER BY place),
+        SELECT coalesce(array_agg(document ORDER BY place), '{}'),
             array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
             array_agg((
                 SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
@@ -2641,10 +2647,10 @@ BEGIN
             WHERE refused = '[]' OR place - 1 NOT IN (
                 SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
         ) AS d;
+        written := coalesce(added || changed_only, '{}');
     END IF;
 
-    written := CASE WHEN changed_only IS NULL THEN added ELSE added || changed_only END;
-    naming := CASE WHEN mentions = '{}' THEN accepted ELSE accepted || mentions END;
+    naming := CASE WHEN mentions = '{}' THEN accepted ELSE coalesce(accepted, documents) || mentions END;
     IF changed_only IS NOT NULL THEN
         steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
     END IF;
@@ -2656,17 +2662,17 @@ BEGIN
             'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
         FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
         LEFT JOIN (
-            SELECT * FROM load_entities(naming)
+            SELECT * FROM load_entities(coalesce(naming, documents))
             UNION ALL
-            SELECT * FROM load_data_feeds(naming)
+            SELECT * FROM load_data_feeds(coalesce(naming, documents))
         ) AS e USING (table_name)
         GROUP BY table_name
     ) AS t;
     steps := steps || (
         SELECT jsonb_agg(jsonb_build_object('table_name', table_name, outcome, jsonb_array_length(names)))
         FROM jsonb_each(entities) AS e (table_name, outcomes), jsonb_each(outcomes) AS o (outcome, names));
-    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(written) AS step);
-    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(written) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(coalesce(written, documents)) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(coalesce(written, documents)) AS step);
 
     -- What was there before, and is as it was. In a first load nothing was.
     IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
@@ -2675,7 +2681,7 @@ BEGIN
                 SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
                 FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
             FROM contract_rows(known || ARRAY(
-                SELECT c.id FROM (SELECT unnest(accepted) AS document) AS d
+                SELECT c.id FROM (SELECT unnest(coalesce(accepted, documents)) AS document) AS d
                 JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
             )) AS r);
         counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));

@@ -65,8 +65,10 @@ def test_an_upgrade_with_data_inside(
 
 
 def history_apart(text: str) -> str:
-    """Without what says when which migration was applied."""
-    return re.sub(r"(?m)^INSERT INTO pycharter\._yoyo_log .*\n", "", text)
+    """Without what says when which migration was applied, or in which order what it made was noted."""
+    text = re.sub(r"(?m)^INSERT INTO pycharter\._yoyo_log .*\n", "", text)
+    noted = r"(?m)^INSERT INTO pycharter\.migration_objects .*\n"
+    return "".join([re.sub(noted, "", text), *sorted(re.findall(noted, text))])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
--- depends: 0011-create-administration-functions
+-- depends: 0012-speed-up-load-functions
 -- Which feed is made from which. Only the current version of a contract counts, so a closure over the links of
 -- all versions would read each of them and ask whether it is the current one. The edges that count are kept instead,
 -- in the transaction that changes them.
