@@ -577,6 +577,48 @@ def test_an_export_loads_into_the_same(
     )
 
 
+def test_lineage(examples: Callable[..., Result]) -> None:
+    assert examples("lineage", "Customer").stdout.splitlines() == [
+        "upstream:",
+        "Customer",
+        "downstream:",
+        "Customer",
+        "├── Order",
+        "└── Product (optional)",
+        "    └── Order",
+    ]
+    drawn = examples("lineage", "Product", "--format", "mermaid", "--direction", "downstream").stdout
+    assert drawn.startswith("flowchart LR\n") and "f0 --> f1" in drawn
+    assert '"Product" -> "Order";' in examples("lineage", "Product", "--format", "dot").stdout
+    links = json.loads(examples("lineage", "Product", "--format", "json").stdout)
+    assert [(link["data_feed"], link["depends_on"]) for link in links] == [
+        ("Product", "Customer"),
+        ("Product", "Tax class"),
+        ("Order", "Product"),
+    ]
+    assert 'there is no data feed "product"' in examples("lineage", "product", code=1).stderr
+
+
+def test_check(examples: Callable[..., Result], catalogue: Callable[..., Result], tmp_path: Path) -> None:
+    checked = examples("check").stdout.splitlines()
+    assert (
+        checked[1].startswith("warning   Product@1.10.0  depends (required) on the feed")
+        and len(checked) == 3
+    )
+    assert checked[2] == "0 error(s), 1 warning(s), 0 to look at"
+    assert catalogue("check").stdout == "0 error(s), 0 warning(s), 0 to look at\n"
+    sick = contract("sick", status="active", coercion_rules={"rules": {"gone": "coerce_to_string"}})
+    catalogue("load", file(tmp_path / "sick.json", sick))
+    assert "1 error(s), 2 warning(s), 1 to look at" in catalogue("check", code=1).stdout
+    issues = json.loads(catalogue("check", "--format", "json", code=1).stdout)
+    assert [issue["issue"] for issue in issues] == [
+        "unknown_field",
+        "no_owner",
+        "no_writer_team",
+        "no_reader_team",
+    ]
+
+
 def test_an_export_is_ordered_for_people(examples: Callable[..., Result]) -> None:
     document = yaml.safe_load(examples("export", "--name", "Order").stdout)
     assert list(document)[:4] == ["name", "version", "status", "description"]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, LiteralString
+from uuid import UUID
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
+
+from pycharter_sql import lineage, queries
+from pycharter_sql.errors import FeedNotFound
+from pycharter_sql.rows import DependencyCycle, FeedDependency, ReachableFeed
 
 Conn = psycopg.Connection[Any]
 Edges = dict[tuple[int, int], bool]
@@ -164,6 +170,86 @@ def test_answers_where_nothing_can_be_written(shop: Conn) -> None:
         "SELECT * FROM dependency_cycles", "SELECT * FROM system_flow",
     ):  # fmt: skip
         assert shop.execute(query.encode()).fetchall(), query
+
+
+# ------------------------------------------------------------------------------------------------- in Python
+
+
+def test_queries(shop: Conn) -> None:
+    assert queries.upstream(shop, "report")[:2] == [
+        ReachableFeed("orders", 1, True),
+        ReachableFeed("customers", 2, True),
+    ]
+    assert [feed.data_feed for feed in queries.downstream(shop, "customers")] == [
+        "orders",
+        "products",
+        "report",
+    ]
+    links = [
+        (link.data_feed, link.depends_on) for link in queries.feed_lineage(shop, "products", "downstream")
+    ]
+    assert links == [("orders", "products"), ("orders", "report"), ("report", "orders")]
+    links = [(link.data_feed, link.depends_on) for link in queries.feed_lineage(shop, "products", "upstream")]
+    assert links == [("products", "customers")]
+    assert queries.dependency_cycles(shop) == [DependencyCycle(["orders", "report"], 2)]
+    flows = [
+        (flow.from_system, flow.contract, flow.to_system) for flow in queries.system_flow(shop, "warehouse")
+    ]
+    assert flows == [("crm", "customers", "warehouse"), (None, "orders", "warehouse")]
+    assert len(queries.system_flow(shop)) == 5
+
+
+@pytest.mark.parametrize("query", [queries.upstream, queries.downstream, queries.feed_lineage])
+def test_a_feed_that_is_not_there(shop: Conn, query: Callable[..., object]) -> None:
+    direction = ["upstream"] if query is queries.feed_lineage else []
+    with pytest.raises(FeedNotFound, match='^there is no data feed "Report"\n  Names are exact'):
+        query(shop, "Report", *direction)
+
+
+def link(feed: str, dependency: str, kind: str = "required") -> FeedDependency:
+    return FeedDependency(feed, dependency, kind, UUID(int=0), feed, "1.0.0")
+
+
+HARD_NAMES = [link('a "b"', "x\ny #1 <i>"), link("x\ny #1 <i>", 'a "b"', "optional")]
+
+
+def test_tree() -> None:
+    diamond = [link("a", "b"), link("a", "c", "optional"), link("b", "d"), link("c", "d"), link("d", "a")]
+    assert list(lineage.tree("a", diamond, "upstream")) == [
+        "a",
+        "├── b",
+        "│   └── d",
+        "│       └── a (above)",
+        "└── c (optional)",
+        "    └── d (above)",
+    ]
+    assert list(lineage.tree("d", diamond, "downstream"))[:3] == ["d", "├── b", "│   └── a"]
+    assert list(lineage.tree('a "b"', HARD_NAMES, "upstream")) == [
+        'a "b"',
+        "└── x y #1 <i>",
+        '    └── a "b" (optional) (above)',
+    ]
+    assert list(lineage.tree("alone", [], "upstream")) == ["alone"]
+
+
+def test_mermaid() -> None:
+    assert list(lineage.mermaid('a "b"', HARD_NAMES)) == [
+        "flowchart LR",
+        '    f0["a #quot;b#quot;"]',
+        '    f1["x y #35;1 #lt;i>"]',
+        "    f0 -.-> f1",
+        "    f1 --> f0",
+        "    style f0 stroke-width:3px",
+    ]
+
+
+def test_dot() -> None:
+    assert list(lineage.dot('a "b"', HARD_NAMES))[3:] == [
+        '    "a \\"b\\"" [penwidth=3];',
+        '    "a \\"b\\"" -> "x\ny #1 <i>" [style=dashed];',
+        '    "x\ny #1 <i>" -> "a \\"b\\"";',
+        "}",
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- any graph

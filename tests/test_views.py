@@ -70,6 +70,10 @@ def select(conn: Conn, query: LiteralString, *parameters: object) -> list[Any]:
         ("contract_owners", rows.ContractOwner),
         ("contract_access", rows.ContractAccess),
         ("contract_dependencies", rows.ContractDependency),
+        ("feed_lineage", rows.FeedDependency),
+        ("system_flow", rows.SystemFlow),
+        ("dependency_cycles", rows.DependencyCycle),
+        ("catalogue_issues", rows.CatalogueIssue),
         ("domain_tree", rows.Domain),
     ],
 )
