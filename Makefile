@@ -1,6 +1,8 @@
 # Needs Python 3.11 or newer and nothing else: the PostgreSQL comes from a wheel. Works as root or not.
 PYTHON ?= python3
 BIN := .venv/bin
+# Each with a server of its own.
+PROCESSES := --numprocesses 2
 # A rollback drops what its migration made. The rest is what .squawk.toml excludes, which --exclude overrides.
 NOT_IN_ROLLBACKS := ban-drop-function,ban-drop-table,ban-drop-view,require-lock-timeout,require-statement-timeout
 
@@ -10,7 +12,7 @@ demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(PROCESSES)
 
 test-matrix: .venv/installed-dev
 	$(BIN)/python tests/matrix.py

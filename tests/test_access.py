@@ -158,11 +158,11 @@ def test_a_writer_that_becomes_a_reader_writes_no_longer(catalogue: Conn) -> Non
 def test_what_is_made_anew_is_granted_anew(catalogue: Conn) -> None:
     """As a migration that restates a view does it."""
     catalogue.execute("SET search_path TO pycharter, pg_temp")
-    catalogue.execute("DROP VIEW domain_tree; CREATE VIEW domain_tree AS SELECT 1 AS a; CREATE TABLE t ()")
+    catalogue.execute("DROP VIEW system_flow; CREATE VIEW system_flow AS SELECT 1 AS a; CREATE TABLE t ()")
     catalogue.execute("SET ROLE reader")
-    assert refused(catalogue, "SELECT * FROM domain_tree")
+    assert refused(catalogue, "SELECT * FROM system_flow")
     catalogue.execute("RESET ROLE; SELECT apply_access(); SET ROLE reader")
-    assert not refused(catalogue, "SELECT * FROM domain_tree")
+    assert not refused(catalogue, "SELECT * FROM system_flow")
     assert not refused(catalogue, "SELECT * FROM t")
     assert refused(catalogue, "SELECT * FROM systems")
 
