@@ -71,6 +71,7 @@ def select(conn: Conn, query: LiteralString, *parameters: object) -> list[Any]:
         ("contract_access", rows.ContractAccess),
         ("contract_dependencies", rows.ContractDependency),
         ("domain_tree", rows.Domain),
+        ("contract_fields", rows.ContractField),
     ],
 )
 def test_dataclasses_have_the_columns_of_their_views(conn: Conn, view: str, row: Any) -> None:

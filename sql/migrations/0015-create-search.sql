@@ -163,14 +163,14 @@ BEGIN
             words := words || left(lower(part COLLATE "default"), 199);
             parts := parts || (whole + 1);
             whole := 2 * whole + 1;
-            EXIT WHEN whole > 500000;
+            EXIT WHEN whole > 1000000;
         END LOOP;
         -- OrderLines may be written order_lines elsewhere, or orderlines.
         IF whole > 2 * before + 1 THEN
             words := words || left(lower(term COLLATE "default"), 199);
             parts := parts || (whole - before);
         END IF;
-        EXIT WHEN whole > 500000;
+        EXIT WHEN whole > 1000000;
     END LOOP;
     IF whole = 0 THEN
         RETURN;
