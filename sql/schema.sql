@@ -4255,7 +4255,7 @@ ALTER TABLE ONLY pycharter.validation_rules
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_id_key UNIQUE (schema_id, id);
 
-CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX data_contract_business_owners_business_owner_id_idx ON pycharter.data_contract_business_owners USING btree (business_owner_id, data_contract_id);
 
@@ -4282,11 +4282,11 @@ CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx ON pychart
 
 CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
 
-CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'n'::text, title]));
+CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'n'::text, title])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 
-CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX metadata_record_search_vector_idx ON pycharter.metadata_record USING gin (pycharter.search_vector(VARIADIC ARRAY['g'::text, (metadata_data ->> 'tags'::text)])) WITH (gin_pending_list_limit='64') WHERE (metadata_data ? 'tags'::text);
 ALTER INDEX pycharter.metadata_record_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
@@ -4297,9 +4297,9 @@ ALTER INDEX pycharter.ownership_search_vector_idx ALTER COLUMN 1 SET STATISTICS 
 CREATE INDEX schemas_schema_search_vector_idx ON pycharter.schemas USING gin (pycharter.schema_search_vector(schema_data)) WITH (gin_pending_list_limit='64');
 ALTER INDEX pycharter.schemas_schema_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
 
-CREATE INDEX systems_search_vector_idx ON pycharter.systems USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX systems_search_vector_idx ON pycharter.systems USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
-CREATE INDEX teams_search_vector_idx ON pycharter.teams USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX teams_search_vector_idx ON pycharter.teams USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 

@@ -61,7 +61,7 @@ def places(conn: Conn, query: str) -> list[str]:
     return matched_in
 
 
-# ----------------------------------------------------------------------------------------- what is found
+# ---------------------------------------------------------------------------------------------- what is found
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,7 @@ def places(conn: Conn, query: str) -> list[str]:
         ("cfo ledger", ["name", "title", "owner", "data_feed"]),
         ("  Booking,  of: the (year)! ", ["description"]),
         ("b", ["description", "field", "system", "team"]),
+        ("ledger !general", ["name", "title", "data_feed"]),
     ],
 )
 def test_where_words_are_found(conn: Conn, query: str, matched_in: list[str]) -> None:
@@ -119,33 +120,27 @@ def test_where_words_are_found(conn: Conn, query: str, matched_in: list[str]) ->
 @pytest.mark.parametrize(
     "query",
     [
-        None,
-        "",
-        " ",
-        "_",
-        "'",
-        "-- \\",
-        "%",
-        "*",
-        "edger",
-        "ledgers",
-        "ledger nothing",
-        "looked",
-        "object",
-        "string",
-    ]
-    + [
-        "properties",
-        "1.0.0",
-        "data_steward",
-        "journal invoices nothing",
-        "cfo|analysts|x",
-        "ledger !general",
+        *(
+            None,
+            "",
+            " ",
+            "_",
+            "'",
+            "-- \\",
+            "%",
+            "*",
+            "edger",
+            "ledgers",
+            "ledger nothing",
+            "looked",
+            "object",
+        ),
+        *("properties", "string", "1.0.0", "data_steward", "journal invoices nothing", "cfo|analysts|x"),
     ],
 )
 def test_what_is_not_found(conn: Conn, query: str | None) -> None:
     load(conn, LEDGER)
-    assert found(conn, query) == (["Ledger"] if query == "ledger !general" else [])
+    assert found(conn, query) == []
 
 
 def test_golden(conn: Conn) -> None:
@@ -247,7 +242,7 @@ def test_many_words(conn: Conn) -> None:
     assert found(conn, "aB" * 5_000) == []
 
 
-# ---------------------------------------------------------------------------------------- never out of step
+# ------------------------------------------------------------------------------------------ never out of step
 
 
 def test_a_change_is_found_in_its_transaction(conn: Conn) -> None:
@@ -282,34 +277,32 @@ def test_a_new_current_version_takes_over(conn: Conn) -> None:
     assert (found(conn, "booking"), found(conn, "postings")) == ([], ["Ledger"])
 
 
-# --------------------------------------------------------------------------------------------- any text
+# --------------------------------------------------------------------------------------------------- any text
 
-text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40) | st.lists(
-    st.sampled_from(
-        [
-            "'",
-            "\\",
-            "''",
-            ":*",
-            "&",
-            "|",
-            "!",
-            "<->",
-            "(",
-            ")",
-            "a",
-            "B",
-            "aB",
-            "1",
-            " ",
-            "_",
-            "\t",
-            "%",
-            "--",
-        ]
-        + ["\x01", "\x7f", "\u00a0", "\u2028", "\u0130", "\u1e9e", "\U0001f600", "=", "f", "x" * 300]
-    )
-).map("".join)
+pieces = [
+    "'",
+    "\\",
+    "''",
+    ":*",
+    "&",
+    "|",
+    "!",
+    "<->",
+    "(",
+    ")",
+    "a",
+    "B",
+    "aB",
+    "1",
+    " ",
+    "_",
+    "\t",
+    "%",
+    "--",
+]
+pieces += ["\x01", "\x7f", "\u00a0", "\u2028", "\u0130", "\u1e9e", "\U0001f600", "=", "f", "x" * 300]
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+text |= st.lists(st.sampled_from(pieces)).map("".join)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
