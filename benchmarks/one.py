@@ -67,7 +67,7 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
 
         # Each way writes contracts of its own.
         new = [(document,) for document in source]
-        _compare(
+        compare(
             "writing one contract",
             {
                 "INSERT of the whole document, COMMIT": (insert_whole, new[0::3]),
@@ -95,7 +95,7 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
         ).fetchall()
         chosen = Random(1).choices(keys, k=times)
         names = [(name, version) for _, name, version in chosen]
-        _compare(
+        compare(
             "reading one contract by name and version",
             {
                 "contract's own row by primary key, prepared": (look_up, [(key,) for key, *_ in chosen]),
@@ -109,7 +109,7 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
 Way = tuple[Callable[..., None], list[tuple[Any, ...]]]  # what to do, with which arguments each time
 
 
-def _compare(title: str, ways: Mapping[str, Way]) -> None:
+def compare(title: str, ways: Mapping[str, Way]) -> None:
     """Prints the median time of each way over that of the first; the ways take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(len(next(iter(ways.values()))[1])):

@@ -707,6 +707,60 @@ def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> N
                 output.write(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
+@main.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option(
+    "--max-rows", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many."
+)
+@output_format
+@click.pass_obj
+def search(target: Target, words: tuple[str, ...], max_rows: int, format_: str) -> None:
+    """Find contracts by words in their name, title, description, fields, systems, owners, teams, feeds,
+    domain or tags; all WORDS must be there, each may be the beginning of one."""
+    with target.connection() as connection:
+        found = queries.search_contracts(connection, " ".join(words), max_rows=max_rows, schema=target.schema)
+    rows = [asdict(row) for row in found]
+    if format_ == "table":
+        shown = ("contract", "version", "status", "description", "matched_in")
+        terminal.write_table([{key: row[key] for key in shown} for row in rows])
+    else:
+        _write(rows, format_)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.argument("version", required=False)
+@click.option("--field", metavar="FIELD", help="The fields of this name in all contracts instead.")
+@output_format
+@click.pass_obj
+def fields(target: Target, name: str | None, version: str | None, field: str | None, format_: str) -> None:
+    """List the fields of one contract version, the current one unless told, or all fields of a name."""
+    if (name is None) == (field is None):
+        raise click.UsageError("Name a contract, or a field by --field.")
+    with target.connection() as connection:
+        if field is not None:
+            found = queries.fields_named(connection, field, schema=target.schema)
+        else:
+            assert name is not None
+            found = queries.contract_fields(connection, name, version, schema=target.schema)
+    rows = [asdict(row) for row in found]
+    if format_ == "table":
+        of_contract = ("contract", "version", "status") if field is not None else ()
+        shown = (
+            *of_contract,
+            "path",
+            "type",
+            "format",
+            "is_required",
+            "is_nullable",
+            "is_pii",
+            "description",
+        )
+        terminal.write_table([{key: row[key] for key in shown} for row in rows])
+    else:
+        _write(rows, format_)
+
+
 @main.command("dictionary")
 @output_file
 @click.pass_obj

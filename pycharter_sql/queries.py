@@ -29,10 +29,12 @@ from pycharter_sql.rows import (
     Contract,
     ContractChange,
     ContractDependency,
+    ContractField,
     ContractSummary,
     DependencyCycle,
     FeedDependency,
     ReachableFeed,
+    SearchResult,
     SystemFlow,
 )
 
@@ -140,6 +142,57 @@ def dependencies_of(
         if not dependencies and cursor.execute(chosen, parameters).rowcount == 0:
             raise _not_found(conn, name, version, schema)
     return dependencies
+
+
+def contract_fields(
+    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
+) -> list[ContractField]:
+    """The fields of one contract version, chosen as in ``get_contract``, nested ones too, sorted by path.
+
+    Raises as ``get_contract`` does.
+    """
+    chosen = _chosen(version, schema)
+    query = SQL(
+        "SELECT {columns} FROM {schema}.contract_fields AS f"
+        " WHERE f.contract_id = ({chosen}) ORDER BY f.path, f.pointer"
+    ).format(columns=_columns(ContractField), schema=Identifier(schema), chosen=chosen)
+    parameters = {"name": name, "version": version}
+    with _cursor(conn, class_row(ContractField), schema) as cursor:
+        found = cursor.execute(query, parameters).fetchall()
+        # None of a contract that exists is an answer; none of one that does not is an error.
+        if not found and cursor.execute(chosen, parameters).rowcount == 0:
+            raise _not_found(conn, name, version, schema)
+    return found
+
+
+def fields_named(conn: Connection[Any], field: str, *, schema: str = "pycharter") -> list[ContractField]:
+    """The fields that have exactly this name, in all contract versions and however deep; sorted by contract,
+    version, path."""
+    query = SQL(
+        "SELECT {columns} FROM {schema}.fields_named(%(field)s) AS f"
+        ' ORDER BY f.contract COLLATE "C", {schema}.version_sort_key(f.version) COLLATE "C",'
+        ' f.version COLLATE "C", f.path COLLATE "C", f.pointer COLLATE "C"'
+    ).format(columns=_columns(ContractField), schema=Identifier(schema))
+    with _cursor(conn, class_row(ContractField), schema) as cursor:
+        return cursor.execute(query, {"field": field}).fetchall()
+
+
+def search_contracts(
+    conn: Connection[Any], query: str, *, max_rows: int | None = 50, schema: str = "pycharter"
+) -> list[SearchResult]:
+    """The contracts in which every word of the query stands somewhere or begins a word, best first.
+
+    Looked at are names, titles, descriptions, fields, systems, owners, teams, data feeds, domains and tags of
+    each contract's current version or, where none is active, of its latest. Any text is a query: capitals, _
+    and punctuation do not matter. One without a word finds nothing. ``max_rows`` None is all.
+    """
+    statement = SQL("SELECT {columns} FROM {schema}.search_contracts(%(query)s, %(max_rows)s) AS f").format(
+        columns=_columns(SearchResult), schema=Identifier(schema)
+    )
+    # A zero byte, which PostgreSQL's text cannot hold, separates words as well as any other.
+    parameters = {"query": query.replace("\0", " "), "max_rows": max_rows}
+    with _cursor(conn, class_row(SearchResult), schema) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
 
 
 def list_contracts(

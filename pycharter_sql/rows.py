@@ -179,6 +179,52 @@ class CatalogueIssue:
 
 
 @dataclass(frozen=True, slots=True)
+class ContractField:
+    """A row of contract_fields: a property of the contract's schema, as the rules of the contract see it.
+
+    ``pointer`` is a JSON Pointer into the schema, ``path`` where values stand: address.city, lines[].sku.
+    ``type`` is a name of JSON Schema, or several joined by |, without null. ``enum`` is None where the values
+    are not listed.
+    """
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    pointer: str
+    path: str
+    field: str
+    type: str | None
+    format: str | None
+    is_required: bool
+    is_nullable: bool
+    enum: list[Any] | None
+    description: str | None
+    is_pii: bool
+    coercion_rules: Any
+    validation_rules: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A row of search_contracts: one contract, by its current version or, where none is active, its latest.
+
+    ``title`` is that of its schema. Of two results the one of higher ``rank`` fits better. ``matched_in``
+    holds some of name, title, description, field, system, owner, team, data_feed, dependency, domain, tag, in
+    this order.
+    """
+
+    contract_id: UUID
+    contract: str
+    version: str
+    status: str
+    title: str | None
+    description: str | None
+    rank: int
+    matched_in: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A row of domain_tree. ``path`` names the domains from the top down to this one, ``depth`` is its
     length. The counts are of contract versions; ``total_contracts`` has those of the domains below too."""

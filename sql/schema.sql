@@ -3879,14 +3879,14 @@ BEGIN
             words := words || left(lower(part COLLATE "default"), 199);
             parts := parts || (whole + 1);
             whole := 2 * whole + 1;
-            EXIT WHEN whole > 500000;
+            EXIT WHEN whole > 1000000;
         END LOOP;
         -- OrderLines may be written order_lines elsewhere, or orderlines.
         IF whole > 2 * before + 1 THEN
             words := words || left(lower(term COLLATE "default"), 199);
             parts := parts || (whole - before);
         END IF;
-        EXIT WHEN whole > 500000;
+        EXIT WHEN whole > 1000000;
     END LOOP;
     IF whole = 0 THEN
         RETURN;
@@ -5279,7 +5279,7 @@ ALTER TABLE ONLY pycharter.validation_rules
 ALTER TABLE ONLY pycharter.validation_rules
     ADD CONSTRAINT validation_rules_schema_id_id_key UNIQUE (schema_id, id);
 
-CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX business_owners_search_vector_idx ON pycharter.business_owners USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX current_contracts_data_contract_id_idx ON pycharter.current_contracts USING btree (data_contract_id);
 
@@ -5308,11 +5308,11 @@ CREATE INDEX data_feed_dependencies_data_feed_id_data_contract_id_idx ON pychart
 
 CREATE INDEX data_feed_dependencies_dependency_feed_id_data_contract_id_idx ON pycharter.data_feed_dependencies USING btree (dependency_feed_id, data_contract_id);
 
-CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'n'::text, title]));
+CREATE INDEX data_feeds_search_vector_idx ON pycharter.data_feeds USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name, 'n'::text, title])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX domains_parent_domain_id_idx ON pycharter.domains USING btree (parent_domain_id);
 
-CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX domains_search_vector_idx ON pycharter.domains USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE INDEX lineage_edges_dependency_number_feed_number_is_required_idx ON pycharter.lineage_edges USING btree (dependency_number, feed_number, is_required);
 
@@ -5327,9 +5327,9 @@ ALTER INDEX pycharter.ownership_search_vector_idx ALTER COLUMN 1 SET STATISTICS 
 CREATE INDEX schemas_schema_search_vector_idx ON pycharter.schemas USING gin (pycharter.schema_search_vector(schema_data)) WITH (gin_pending_list_limit='64');
 ALTER INDEX pycharter.schemas_schema_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
 
-CREATE INDEX systems_search_vector_idx ON pycharter.systems USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX systems_search_vector_idx ON pycharter.systems USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
-CREATE INDEX teams_search_vector_idx ON pycharter.teams USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name]));
+CREATE INDEX teams_search_vector_idx ON pycharter.teams USING gin (pycharter.search_vector(VARIADIC ARRAY['n'::text, name])) WITH (gin_pending_list_limit='64');
 
 CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 

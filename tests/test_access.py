@@ -75,6 +75,9 @@ def test_a_reader_reads_everything_but_connection_info(catalogue: Conn) -> None:
     migrations.check(catalogue)
     assert queries.get_contract(catalogue, "Order", "1.0.0").name == "Order"
     assert len(queries.list_contracts(catalogue)) == 1
+    assert [row.matched_in for row in queries.search_contracts(catalogue, "shop")] == [["system"]]
+    assert queries.search_contracts(catalogue, "example") == []
+    assert queries.fields_named(catalogue, "id") == queries.contract_fields(catalogue, "Order", "1.0.0") == []
     catalogue.execute("RESET ROLE")
     row = catalogue.execute("SELECT document -> 'pulls_from' FROM pycharter.contract_documents").fetchone()
     assert row == ([{"name": "Shop", "connection_info": {"host": "shop.example"}}],)

@@ -39,6 +39,9 @@ READING = [
     ["export"],
     ["dictionary"],
     ["load", str(EXAMPLES)],
+    ["search", "order"],
+    ["fields", "Order"],
+    ["fields", "--field", "order_id"],
 ]
 
 
@@ -447,6 +450,36 @@ def test_tables_on_a_terminal(catalogue: Callable[..., Result], conn: Conn, tmp_
         assert plain == click.unstyle(printed)
         assert max(map(len, plain.splitlines())) <= 60
     assert "word word..." in listed and "word word..." in shown
+
+
+def test_search(filled: Callable[..., Result]) -> None:
+    table = filled("search", "placed", "WAREHOUSE").stdout.splitlines()
+    assert table[0].split() == ["contract", "version", "status", "description", "matched_in"]
+    assert len(table) == 2 and table[1].split()[:3] == ["Order", "2.1.0", "active"]
+    found = json.loads(filled("search", "customer", "--max-rows", "2", "--format", "json").stdout)
+    assert [row["contract"] for row in found] == ["Customer", "Order"]
+    assert filled("search", "nothing").stdout == ""
+    assert json.loads(filled("search", "'", "--format", "json").stdout) == []
+    filled("search", code=2)
+
+
+def test_fields(filled: Callable[..., Result]) -> None:
+    table = filled("fields", "Customer").stdout.splitlines()
+    assert table[0].split()[:4] == ["path", "type", "format", "is_required"]
+    assert table[2].split(maxsplit=2)[:2] == ["address.country", "string"]
+    old = json.loads(filled("fields", "Product", "1.9.0", "--format", "json").stdout)
+    assert [(row["path"], row["coercion_rules"]) for row in old] == [
+        ("price", None),
+        ("sku", "coerce_to_string"),
+    ]
+    named = filled("fields", "--field", "customer_id").stdout.splitlines()
+    assert [line.split()[:4] for line in named[1:]] == [
+        ["Customer", "1.3.0", "active", "customer_id"],
+        ["Order", "2.1.0", "active", "customer_id"],
+    ]
+    assert 'no version "9"' in filled("fields", "Product", "9", code=1).stderr
+    filled("fields", code=2)
+    filled("fields", "Product", "--field", "sku", code=2)
 
 
 def test_a_contract_that_is_not_there(filled: Callable[..., Result], tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_golden(conn: Conn) -> None:
             for keyword in ("allOf", "anyOf", "oneOf")
         ),
         (
-            {"if": properties(a={}), "then": properties(b={}), "else": properties(c={}), "not": {"$ref": "#"}},
+            {"if": properties(a={}), "then": properties(b={}), "else": properties(c={}), "not": {}},
             [("b", "/then/properties/b"), ("c", "/else/properties/c")],
         ),
         ({"dependentSchemas": {"x": properties(a={})}}, [("a", "/dependentSchemas/x/properties/a")]),

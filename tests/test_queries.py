@@ -101,8 +101,53 @@ def test_dependencies_of(full: Conn) -> None:
     assert queries.dependencies_of(full, "Aircraft") == []
 
 
+def test_contract_fields(full: Conn) -> None:
+    properties = {"id": {"type": "string"}, "to": {"properties": {"id": {"enum": [1, None]}}}}
+    load(
+        full,
+        contract("Letter", "1.10.0", "active", schema={"properties": properties, "required": ["to"]}),
+        contract("Letter", "1.9.0", "deprecated", schema={"properties": {"id": {}}}),
+    )
+    fields = queries.contract_fields(full, "Letter")
+    assert [(row.version, row.path, row.type, row.is_required, row.enum) for row in fields] == [
+        ("1.10.0", "id", "string", False, None),
+        ("1.10.0", "to", None, True, None),
+        ("1.10.0", "to.id", None, False, [1, None]),
+    ]
+    assert [row.path for row in queries.contract_fields(full, "Letter", "1.9.0")] == ["id"]
+    assert queries.contract_fields(full, "Aircraft") == []
+    assert [(row.version, row.path) for row in queries.fields_named(full, "id")] == [
+        ("1.9.0", "id"),
+        ("1.10.0", "id"),
+        ("1.10.0", "to.id"),
+    ]
+    assert queries.fields_named(full, "to") == [fields[1]]
+    assert queries.fields_named(full, "To") == []
+
+
+def test_search_contracts(full: Conn) -> None:
+    (result,) = queries.search_contracts(full, "netline aircraft")
+    current = queries.get_contract(full, "Aircraft")
+    assert (result.contract_id, result.contract, result.version) == (
+        current.contract_id,
+        "Aircraft",
+        "1.10.0",
+    )
+    assert (result.status, result.description, result.title) == ("active", current.description, None)
+    assert result.matched_in == ["name", "system", "data_feed"]
+    assert [row.contract for row in queries.search_contracts(full, "aircraft")] == [
+        *("Aircraft", "Crew", "flight")
+    ]
+    assert [row.contract for row in queries.search_contracts(full, "aircraft", max_rows=1)] == ["Aircraft"]
+    assert len(queries.search_contracts(full, "a", max_rows=None)) == 4
+    for nothing in ("", "\0", "' OR true --"):
+        assert queries.search_contracts(full, nothing) == []
+
+
 @pytest.mark.parametrize(
-    "query", [queries.get_contract, queries.get_document, queries.dependencies_of], ids=lambda f: f.__name__
+    "query",
+    [queries.get_contract, queries.get_document, queries.dependencies_of, queries.contract_fields],
+    ids=lambda f: f.__name__,
 )
 def test_a_contract_that_is_not_there(full: Conn, query: Callable[..., object]) -> None:
     load(full, contract("Aircraft", "3.0.0", "deprecated"))
@@ -284,6 +329,9 @@ def ask_everything(conn: Conn, schema: str = "pycharter") -> Iterator[object]:
     yield queries.get_contract(conn, "Aircraft", schema=schema)
     yield queries.get_document(conn, "Aircraft", "1.9.0", schema=schema)
     yield queries.dependencies_of(conn, "Crew", schema=schema)
+    yield queries.contract_fields(conn, "Aircraft", schema=schema)
+    yield queries.fields_named(conn, "id", schema=schema)
+    yield queries.search_contracts(conn, "aircraft", schema=schema)
     yield queries.list_contracts(conn, schema=schema)
     yield queries.versions_of(conn, "Aircraft", schema=schema)
     yield queries.contracts_pulling_from(conn, "SCR", schema=schema)
@@ -359,6 +407,9 @@ def test_two_catalogues_in_one_database(full: Conn) -> None:
         lambda conn, schema: queries.get_contract(conn, "Aircraft", schema=schema),
         lambda conn, schema: queries.get_document(conn, "Aircraft", schema=schema),
         lambda conn, schema: queries.dependencies_of(conn, "Aircraft", schema=schema),
+        lambda conn, schema: queries.contract_fields(conn, "Aircraft", schema=schema),
+        lambda conn, schema: queries.fields_named(conn, "id", schema=schema),
+        lambda conn, schema: queries.search_contracts(conn, "aircraft", schema=schema),
         lambda conn, schema: queries.list_contracts(conn, schema=schema),
         lambda conn, schema: list(queries.documents(conn, schema=schema)),
     ],

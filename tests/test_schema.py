@@ -65,7 +65,7 @@ def test_indexes_are_named_by_their_table_and_columns(rows: Any) -> None:
         """
         SELECT i.relname, r.relname, ARRAY(
             -- Of an expression the function that makes it.
-            SELECT coalesce(a.attname, substring(pg_get_indexdef(i.oid, place::integer, false) FROM '^[a-z_]+'))
+            SELECT coalesce(a.attname, split_part(pg_get_indexdef(i.oid, place::integer, false), '(', 1))
             FROM unnest(x.indkey) WITH ORDINALITY AS key (attnum, place)
             LEFT JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum = key.attnum ORDER BY place)
         FROM pg_index AS x JOIN relation AS r ON r.oid = x.indrelid JOIN pg_class AS i ON i.oid = x.indexrelid

@@ -75,6 +75,7 @@ def select(conn: Conn, query: LiteralString, *parameters: object) -> list[Any]:
         ("dependency_cycles", rows.DependencyCycle),
         ("catalogue_issues", rows.CatalogueIssue),
         ("domain_tree", rows.Domain),
+        ("contract_fields", rows.ContractField),
     ],
 )
 def test_dataclasses_have_the_columns_of_their_views(conn: Conn, view: str, row: Any) -> None:

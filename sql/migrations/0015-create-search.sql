@@ -110,15 +110,20 @@ CREATE INDEX metadata_record_search_vector_idx ON metadata_record
 CREATE INDEX ownership_search_vector_idx ON ownership
     USING gin (search_vector('o', owner, 't', team)) WITH (gin_pending_list_limit = 64);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX systems_search_vector_idx ON systems USING gin (search_vector('n', name));
+CREATE INDEX systems_search_vector_idx ON systems
+    USING gin (search_vector('n', name)) WITH (gin_pending_list_limit = 64);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX business_owners_search_vector_idx ON business_owners USING gin (search_vector('n', name));
+CREATE INDEX business_owners_search_vector_idx ON business_owners
+    USING gin (search_vector('n', name)) WITH (gin_pending_list_limit = 64);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX teams_search_vector_idx ON teams USING gin (search_vector('n', name));
+CREATE INDEX teams_search_vector_idx ON teams
+    USING gin (search_vector('n', name)) WITH (gin_pending_list_limit = 64);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX data_feeds_search_vector_idx ON data_feeds USING gin (search_vector('n', name, 'n', title));
+CREATE INDEX data_feeds_search_vector_idx ON data_feeds
+    USING gin (search_vector('n', name, 'n', title)) WITH (gin_pending_list_limit = 64);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX domains_search_vector_idx ON domains USING gin (search_vector('n', name));
+CREATE INDEX domains_search_vector_idx ON domains
+    USING gin (search_vector('n', name)) WITH (gin_pending_list_limit = 64);
 
 -- Nobody asks how common a word is; to find out, ANALYZE would have to take thousands of schemas apart.
 ALTER INDEX data_contracts_search_vector_idx ALTER COLUMN 1 SET STATISTICS 0;
@@ -163,14 +168,14 @@ BEGIN
             words := words || left(lower(part COLLATE "default"), 199);
             parts := parts || (whole + 1);
             whole := 2 * whole + 1;
-            EXIT WHEN whole > 500000;
+            EXIT WHEN whole > 1000000;
         END LOOP;
         -- OrderLines may be written order_lines elsewhere, or orderlines.
         IF whole > 2 * before + 1 THEN
             words := words || left(lower(term COLLATE "default"), 199);
             parts := parts || (whole - before);
         END IF;
-        EXIT WHEN whole > 500000;
+        EXIT WHEN whole > 1000000;
     END LOOP;
     IF whole = 0 THEN
         RETURN;
