@@ -202,7 +202,7 @@ def test_queries(shop: Conn) -> None:
 @pytest.mark.parametrize("query", [queries.upstream, queries.downstream, queries.feed_lineage])
 def test_a_feed_that_is_not_there(shop: Conn, query: Callable[..., object]) -> None:
     direction = ["upstream"] if query is queries.feed_lineage else []
-    with pytest.raises(FeedNotFound, match='^there is no data feed "Report"\n  Names are exact'):
+    with pytest.raises(FeedNotFound, match=r'^there is no data feed "Report"\n  Names are exact'):
         query(shop, "Report", *direction)
 
 
