@@ -250,6 +250,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
     def __init__(self, connection: psycopg.Connection[TupleRow], schema: str) -> None:
         self._given = connection
         self.schema = schema
+        self._last_seen: dict[str, str] | None = None  # the fingerprints after the migration before
         super().__init__(parse_uri("postgresql+psycopg://"), default_migration_table)
 
     def connect(self, dburi: object) -> psycopg.Connection[TupleRow]:
@@ -281,11 +282,14 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
     @contextmanager
     def _recorded(self) -> Iterator[None]:
         """A block whose changes to the schema are no drift; those made before it remain what they were."""
-        before = _fingerprints(self.connection) if _keeps_record(self.connection) else {}
+        before = self._last_seen
+        if before is None:
+            before = _fingerprints(self.connection) if _keeps_record(self.connection) else {}
         made = _made(self.connection) if before else {}
         yield
+        self._last_seen = {}
         if _keeps_record(self.connection):
-            after = _fingerprints(self.connection)
+            self._last_seen = after = _fingerprints(self.connection)
             # A migration restates all of a view or function, but only a part of a table.
             drifted = {
                 name for name in before if name.startswith("table ") and before[name] != made.get(name)
@@ -301,6 +305,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyp
         if self.connection.execute("SELECT to_regproc('refuse_dependents')").fetchone() == (None,):
             return
         for migration in pending:
+            if "refuse_dependents" not in Path(migration.path).read_text():
+                continue  # to be split into statements only once
             _, _, statements = read_sql_migration(migration.path)
             for statement in statements:
                 if re.match(r"(?i)SELECT\s+refuse_dependents\s*\(", statement):
