@@ -29,6 +29,7 @@ bench: .venv/installed-benchmarks
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.one
+	$(BIN)/python -m benchmarks.questions
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -632,6 +632,73 @@ END;
 
 COMMENT ON FUNCTION pycharter.compare_entities(documents jsonb[]) IS 'What a load of the documents would do to each entity that they name: inserted, updated or unchanged, and per attribute the old and the new value. served: one of the documents is of the contract that serves the data feed.';
 
+CREATE FUNCTION pycharter.contract_diff(name text, from_version text DEFAULT NULL::text, to_version text DEFAULT NULL::text) RETURNS TABLE(part text, pointer text, kind text, before jsonb, after jsonb)
+    LANGUAGE plpgsql STABLE ROWS 20 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    latest data_contracts;
+    compared data_contracts;
+    reference data_contracts;
+BEGIN
+    SELECT c.* INTO latest FROM data_contracts AS c WHERE c.name = contract_diff.name
+    ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no contract "%"', name
+            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM contract_latest.';
+    END IF;
+
+    SELECT c.* INTO compared FROM data_contracts AS c
+    WHERE c.name = contract_diff.name
+        AND CASE WHEN to_version IS NULL THEN c.status = 'active' ELSE c.version = to_version END
+    ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+    IF NOT FOUND AND to_version IS NULL THEN
+        RAISE EXCEPTION 'contract "%" has no active version; its latest is % (%)', name, latest.version, latest.status
+            USING ERRCODE = 'no_data_found', HINT = 'Say which version you want, or make one active.';
+    END IF;
+
+    IF compared.id IS NOT NULL THEN
+        SELECT c.* INTO reference FROM data_contracts AS c
+        WHERE c.name = contract_diff.name AND CASE
+            WHEN from_version IS NULL
+                THEN (c.version_sort_key, c.version) < (compared.version_sort_key, compared.version)
+            ELSE c.version = from_version
+        END
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1;
+        IF NOT FOUND AND from_version IS NULL THEN
+            RAISE EXCEPTION 'contract "%" has no version before %', name, compared.version
+                USING ERRCODE = 'no_data_found',
+                      HINT = format('To see all of it: SELECT * FROM contract_full WHERE name = %L.', name);
+        END IF;
+    END IF;
+    IF compared.id IS NULL OR reference.id IS NULL THEN
+        RAISE EXCEPTION 'contract "%" has no version "%"; its latest is % (%)',
+            name, CASE WHEN compared.id IS NULL THEN to_version ELSE from_version END, latest.version, latest.status
+            USING ERRCODE = 'no_data_found',
+                  HINT = format('See which there are: SELECT version FROM contract_full WHERE name = %L.', name);
+    END IF;
+
+    RETURN QUERY
+    SELECT top.part, substr(d.pointer, length(top.part) + 2), d.kind, d.before, d.after
+    FROM json_diff(
+            contract_parts(reference.id), contract_parts(compared.id),
+            '^/((pulls_from|pushes_to|system_sources|business_owners|team_access/[^/]*)$'
+            '|schema/(.*/)?(enum|examples|required|type|dependentRequired/[^/]*)$'
+            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|read|write)$)')
+        WITH ORDINALITY AS d (pointer, kind, before, after, place)
+    CROSS JOIN LATERAL split_part(d.pointer, '/', 2) AS top (part)
+    ORDER BY
+        top.part = 'metadata',
+        array_position(
+            ARRAY['status', 'description', 'is_data_feed', 'data_feed', 'domain', 'schema', 'coercion_rules',
+                  'validation_rules', 'governance_rules', 'ownership', 'pulls_from', 'pushes_to', 'system_sources',
+                  'business_owners', 'team_access', 'dependencies'], top.part),
+        d.place;
+END
+$_$;
+
+COMMENT ON FUNCTION pycharter.contract_diff(name text, from_version text, to_version text) IS 'What has changed from one version of a contract to another, one row a change: the part (a key of the contract document), the JSON Pointer (RFC 6901) within it, empty for the part as a whole, added, removed or changed, the value before (null where added) and after (null where removed). Relations and such arrays as required, enum and type are sets: a member has - for its position. Without from_version the version before the other, without to_version the current one. Sorted by part, metadata (what a load has kept of the source) last, then by place. Who wrote a version and when is no change. Raises no_data_found where there is no such contract or version.';
+
 CREATE FUNCTION pycharter.domain_item(domain_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -1185,6 +1252,12 @@ CREATE FUNCTION pycharter.contract_document(contract_id uuid) RETURNS jsonb
 
 COMMENT ON FUNCTION pycharter.contract_document(contract_id uuid) IS 'The contract document of one contract version: loading it changes nothing. Null where there is no such version.';
 
+CREATE FUNCTION pycharter.contract_parts(contract_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT jsonb_object_agg(jsonb_each.key, CASE WHEN (jsonb_each.key = ANY (ARRAY['data_feed'::text, 'domain'::text])) THEN to_jsonb(pycharter.item_name(jsonb_each.value)) WHEN (jsonb_each.key = ANY (ARRAY['pulls_from'::text, 'pushes_to'::text, 'system_sources'::text, 'team_access'::text])) THEN pycharter.comparable(jsonb_each.key, jsonb_each.value) WHEN (jsonb_each.key = 'business_owners'::text) THEN (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', pycharter.item_name(item.item), 'role', COALESCE((item.item ->> 'role'::text), 'business_owner'::text))), '[]'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = 'dependencies'::text) THEN (SELECT COALESCE(jsonb_object_agg(pycharter.item_name(item.item), COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)), '{}'::jsonb) AS "coalesce" FROM pycharter.list_items(jsonb_each.value) item(item)) WHEN (jsonb_each.key = ANY (ARRAY['coercion_rules'::text, 'validation_rules'::text, 'ownership'::text])) THEN (SELECT COALESCE(jsonb_object_agg(i.key, i.value), '{}'::jsonb) AS "coalesce" FROM jsonb_each(jsonb_each.value) i(key, value) WHERE ((i.value <> 'null'::jsonb) AND (i.key <> 'resource_id'::text))) ELSE jsonb_each.value END) AS jsonb_object_agg FROM jsonb_each(pycharter.contract_document(contract_parts.contract_id)) jsonb_each(key, value) WHERE ((jsonb_each.value <> 'null'::jsonb) AND (jsonb_each.key <> ALL (ARRAY['name'::text, 'version'::text, 'created_by'::text, 'updated_by'::text]))));
+
+COMMENT ON FUNCTION pycharter.contract_parts(contract_id uuid) IS 'A contract version as contract_diff compares it: its contract document without what is null, without who wrote it, and without the attributes of entities. business_owners are objects with name and role, dependencies one object: the dependency_type by feed. Null where there is no such version.';
+
 CREATE FUNCTION pycharter.contract_rows(contract_ids uuid[]) RETURNS TABLE(table_name text, rows bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1379,6 +1452,74 @@ $$;
 
 COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
 
+CREATE FUNCTION pycharter.get_contract(contract text, in_version text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.name = contract AND f.version = in_version;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_contract(contract text, in_version text) IS 'One version of a contract: the row of contract_full, no row where there is none. For pipelines: its plan is made once a connection.';
+
+CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.contract_id = (
+        SELECT c.id FROM data_contracts AS c
+        WHERE c.name = contract AND c.status = 'active'
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1
+    );
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_current_contract(contract text) IS 'The highest active version of a contract: the row of contract_current, no row where none is active. For pipelines, as get_contract.';
+
+CREATE FUNCTION pycharter.get_latest_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+    LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
+        f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
+        f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+    FROM contract_full AS f
+    WHERE f.contract_id = (
+        SELECT c.id FROM data_contracts AS c
+        WHERE c.name = contract
+        ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1
+    );
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_latest_contract(contract text) IS 'The highest version of a contract, whatever its status: the row of contract_latest. For pipelines, as get_contract.';
+
 CREATE FUNCTION pycharter.grant_access(reader text DEFAULT NULL::text, writer text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1408,6 +1549,92 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.grant_access(reader text, writer text) IS 'Gives existing roles what they need. reader: every table and view but systems.connection_info. writer: that column too, and the rows of the catalogue, by the load functions or by hand; no DDL. Granted anew by every later migration; what was granted by hand before is replaced.';
+
+CREATE FUNCTION pycharter.json_diff(old_value jsonb, new_value jsonb, sets text DEFAULT '/(enum|examples|required|type|dependentRequired/[^/]*)$'::text) RETURNS TABLE(pointer text, kind text, before jsonb, after jsonb)
+    LANGUAGE sql IMMUTABLE ROWS 20 PARALLEL SAFE
+    BEGIN ATOMIC
+ WITH RECURSIVE node AS (
+          SELECT ''::text AS pointer,
+             ('{}'::text[] COLLATE "C") AS place,
+             json_diff.old_value AS before,
+             json_diff.new_value AS after
+         UNION ALL
+          SELECT ((n.pointer || '/'::text) || replace(replace(inner_value.key, '~'::text, '~0'::text), '/'::text, '~1'::text)),
+             (n.place || inner_value.place),
+             inner_value.before,
+             inner_value.after
+            FROM (( SELECT node_1.pointer,
+                     node_1.place,
+                     node_1.before,
+                     node_1.after,
+                         CASE
+                             WHEN (jsonb_typeof(node_1.before) IS DISTINCT FROM jsonb_typeof(node_1.after)) THEN NULL::text
+                             WHEN (jsonb_typeof(node_1.before) = 'object'::text) THEN 'by key'::text
+                             WHEN (jsonb_typeof(node_1.before) <> 'array'::text) THEN NULL::text
+                             WHEN (node_1.pointer ~ json_diff.sets) THEN 'as sets'::text
+                             ELSE 'by position'::text
+                         END AS compared
+                    FROM node node_1) n
+              CROSS JOIN LATERAL ( SELECT key,
+                     (key COLLATE "C") AS place,
+                     b.value AS before,
+                     a.value AS after
+                    FROM (jsonb_each(
+                         CASE n.compared
+                             WHEN 'by key'::text THEN n.before
+                             ELSE NULL::jsonb
+                         END) b(key, value)
+                      FULL JOIN jsonb_each(
+                         CASE n.compared
+                             WHEN 'by key'::text THEN n.after
+                             ELSE NULL::jsonb
+                         END) a(key, value) USING (key))
+                 UNION ALL
+                  SELECT (("position" - 1))::text AS text,
+                     lpad(("position")::text, 10, '0'::text) AS lpad,
+                     b.value,
+                     a.value
+                    FROM (jsonb_array_elements(
+                         CASE n.compared
+                             WHEN 'by position'::text THEN n.before
+                             ELSE NULL::jsonb
+                         END) WITH ORDINALITY b(value, "position")
+                      FULL JOIN jsonb_array_elements(
+                         CASE n.compared
+                             WHEN 'by position'::text THEN n.after
+                             ELSE NULL::jsonb
+                         END) WITH ORDINALITY a(value, "position") USING ("position"))
+                 UNION ALL
+                  SELECT '-'::text,
+                     '-'::text,
+                     b.value,
+                     a.value
+                    FROM (( SELECT DISTINCT jsonb_array_elements(
+                                 CASE n.compared
+                                     WHEN 'as sets'::text THEN n.before
+                                     ELSE NULL::jsonb
+                                 END) AS jsonb_array_elements) b(value)
+                      FULL JOIN ( SELECT DISTINCT jsonb_array_elements(
+                                 CASE n.compared
+                                     WHEN 'as sets'::text THEN n.after
+                                     ELSE NULL::jsonb
+                                 END) AS jsonb_array_elements) a(value) ON ((a.value = b.value)))) inner_value)
+           WHERE (inner_value.before IS DISTINCT FROM inner_value.after)
+         )
+  SELECT node.pointer,
+         CASE
+             WHEN (node.before IS NULL) THEN 'added'::text
+             WHEN (node.after IS NULL) THEN 'removed'::text
+             ELSE 'changed'::text
+         END AS "case",
+     node.before,
+     node.after
+    FROM node
+   WHERE ((node.before IS DISTINCT FROM node.after) AND (((jsonb_typeof(node.before) = jsonb_typeof(node.after)) AND (jsonb_typeof(node.after) = ANY (ARRAY['array'::text, 'object'::text]))) IS NOT TRUE))
+   ORDER BY node.place, (node.after IS NULL) DESC, node.before, node.after;
+END;
+
+COMMENT ON FUNCTION pycharter.json_diff(old_value jsonb, new_value jsonb, sets text) IS 'What makes one JSON value another, one row a change: a JSON Pointer (RFC 6901), added, removed or changed, the value before (null where added) and after (null where removed). Objects are compared key by key, arrays position by position; but arrays whose pointer matches the third argument, a regular expression, as sets: a member that was added or removed has - for its position, as in JSON Patch. Nothing else that the two say differs; numbers are compared by value. Sorted by place.';
 
 CREATE FUNCTION pycharter.known_contracts(names text[], versions text[], digests bytea[], to_load boolean) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -3121,21 +3348,19 @@ CREATE VIEW pycharter.contract_full AS
              JOIN pycharter.systems s ON ((s.id = l.system_id)))
           WHERE (l.data_contract_id = c.id)
           ORDER BY s.name) AS system_sources,
-    ARRAY( SELECT b.name
+    ( SELECT COALESCE(array_agg(b.name ORDER BY b.name) FILTER (WHERE (l.role = 'business_owner'::text)), '{}'::text[]) AS "coalesce"
            FROM (pycharter.data_contract_business_owners l
              JOIN pycharter.business_owners b ON ((b.id = l.business_owner_id)))
-          WHERE ((l.data_contract_id = c.id) AND (l.role = 'business_owner'::text))
-          ORDER BY b.name) AS business_owners,
+          WHERE (l.data_contract_id = c.id)) AS business_owners,
     ARRAY( SELECT DISTINCT t.name
            FROM (pycharter.data_contract_team_access l
              JOIN pycharter.teams t ON ((t.id = l.team_id)))
           WHERE (l.data_contract_id = c.id)
           ORDER BY t.name) AS read_teams,
-    ARRAY( SELECT t.name
+    ( SELECT COALESCE(array_agg(t.name ORDER BY t.name) FILTER (WHERE (l.permission = 'write'::text)), '{}'::text[]) AS "coalesce"
            FROM (pycharter.data_contract_team_access l
              JOIN pycharter.teams t ON ((t.id = l.team_id)))
-          WHERE ((l.data_contract_id = c.id) AND (l.permission = 'write'::text))
-          ORDER BY t.name) AS write_teams,
+          WHERE (l.data_contract_id = c.id)) AS write_teams,
     ARRAY( SELECT f.name
            FROM (pycharter.data_feed_dependencies l
              JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
