@@ -1,6 +1,7 @@
 -- depends: 0016-create-contract-diff
 -- One contract without paying for planning at every call, and contract_full in fewer look-ups.
 
+-- OR REPLACE: its columns stay, and with them whatever stands on it.
 CREATE OR REPLACE VIEW contract_full AS
 SELECT
     c.id AS contract_id,
