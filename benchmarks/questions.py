@@ -152,7 +152,7 @@ def main(
     loaded = 0
     found: dict[str, list[float]] = {}  # the ratios of each way, by size
     with catalogue(pg_bin) as dsn:
-        order = "shuffled: in random order" if shuffled else "quiet: few ways at a time, in a fixed order"
+        order = "shuffled: in random order" if shuffled else "quiet: few ways at a time, to and fro"
         click.echo(f"{order}; random_page_cost {random_page_cost}")
         for size in sorted(sizes):
             with migrations.connect(dsn) as connection:
@@ -205,9 +205,14 @@ class Questions:
     def one_in_sql(self, connection: Connection, chosen: list[Any]) -> Medians:
         """Prepared; a row that arrives is not made into Python's values."""
 
+        random = Random(2)
+
         def way(query: LiteralString, *columns: int) -> Way:
+            # Each way reads contracts of its own: the first to read one would read it for all others.
+            own = random.sample(chosen, len(chosen))
+
             def ask(turn: int) -> None:
-                parameters = [chosen[turn][column] for column in columns]
+                parameters = [own[turn][column] for column in columns]
                 assert connection.execute(query, parameters, prepare=True).rowcount == 1
 
             return ask
@@ -363,12 +368,17 @@ class Questions:
 def compare(
     ways: Mapping[str, Way], turns: int, random: Random | None, between: Callable[[], object] | None = None
 ) -> Medians:
-    """The median time of each way; they take turns, with ``random`` in another order each time."""
+    """The median time of each way; they take turns, to and fro, with ``random`` in another order each time.
+
+    Those with something to do ``between`` turns go on from one another, and always in their order.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for turn in range(turns):
         if random:
             random.shuffle(names)
+        elif not between:
+            names.reverse()
         for name in names:
             start = time.perf_counter()
             ways[name](turn)
