@@ -65,7 +65,7 @@ def test_an_upgrade_with_data_inside(
 
 
 def history_apart(text: str) -> str:
-    """Without what says when which migration was applied; fingerprints sorted, since an upgrade moves them."""
+    """Without what says when which migration was applied; fingerprints sorted: an upgrade moves them."""
     lines = re.sub(r"(?m)^INSERT INTO pycharter\._yoyo_log .*\n", "", text).splitlines()
     fingerprints = [line for line in lines if line.startswith("INSERT INTO pycharter.migration_objects ")]
     others = [line for line in lines if line not in set(fingerprints)]
