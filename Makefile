@@ -32,6 +32,8 @@ bench: .venv/installed-benchmarks
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.one
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.questions
+	$(BIN)/python -m benchmarks.lineage
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
@@ -452,7 +453,7 @@ _DEFAULTS: Filters = {"include_subdomains": True, "role": "business_owner", "ver
 _VIEWS: dict[str, str] = {"all": "contract_full", "latest": "contract_latest", "current": "contract_current"}
 
 
-def _selection(columns: Composed, schema: str, filters: Filters) -> tuple[Composed, dict[str, Any]]:
+def _selection(columns: Composable, schema: str, filters: Filters) -> tuple[Composed, dict[str, Any]]:
     """The query, with its parameters, for these columns of the contract versions that pass the filters."""
     if unknown := filters.keys() - Filters.__annotations__:
         raise TypeError(f"no such filter: {', '.join(sorted(unknown))}")
@@ -483,9 +484,10 @@ def _chosen(version: str | None, schema: str) -> Composed:
     ).format(schema=Identifier(schema))
 
 
-def _columns(row: type[DataclassInstance]) -> Composed:
-    # By name, not *: a later catalogue may have further columns.
-    return SQL(", ").join(Identifier("f", field.name) for field in fields(row))
+@cache
+def _columns(row: type[DataclassInstance]) -> SQL:
+    # By name, not *: a later catalogue may have further columns. The names are ours, and quoted once for all.
+    return SQL(", ".join(f'f."{field.name}"' for field in fields(row)))
 
 
 def _not_found(conn: Connection[Any], name: str, version: str | None, schema: str) -> ContractNotFound:

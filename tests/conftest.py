@@ -16,7 +16,6 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pycharter_sql import migrations
 from pycharter_sql.embedded import PORT, USER, Server, temporary_server
 
-
 _split = yoyo.migrations.read_sql_migration
 
 
@@ -26,7 +25,9 @@ def _split_once(path: str, changed: int) -> Any:
 
 
 def _read_sql_migration(path: str) -> Any:
-    directives, comment, statements = _split_once(path, os.stat(path).st_mtime_ns if os.path.exists(path) else 0)
+    directives, comment, statements = _split_once(
+        path, os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+    )
     return directives, comment, list(statements)
 
 

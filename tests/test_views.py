@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, LiteralString
@@ -299,58 +298,3 @@ def test_the_questions_of_the_design(conn: Conn) -> None:
         conn,
         "SELECT contract FROM contract_owners WHERE business_owner = 'IOC' AND role = 'business_owner'",
     ) == [("Aircraft",)]
-
-
-# ------------------------------------------------------------------------------------------------------ plans
-
-
-@pytest.fixture
-def full(conn: Conn) -> Conn:
-    """2,000 contract versions, five a name, each with one link of every kind to one of some 500 entities."""
-    conn.execute("""
-        SELECT pycharter.load_documents(array_agg(jsonb_build_object(
-            'name', 'contract ' || n / 5, 'version', '1.' || n % 5, 'schema', '{}'::jsonb,
-            'status', CASE WHEN n % 5 < 3 THEN 'active' ELSE 'draft' END,
-            'domain', 'domain ' || n % 500,
-            'pulls_from', jsonb_build_array('system ' || n % 500),
-            'pushes_to', jsonb_build_array('system ' || n % 499),
-            'system_sources', jsonb_build_array('system ' || n % 498),
-            'business_owners', jsonb_build_array('owner ' || n % 500),
-            'team_access', jsonb_build_object('read', jsonb_build_array('team ' || n % 500)),
-            'dependencies', jsonb_build_array('feed ' || n % 500))))
-        FROM generate_series(0, 1999) AS n""")
-    conn.commit()
-    conn.autocommit = True
-    conn.execute("ANALYZE")
-    return conn
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-@pytest.mark.parametrize(
-    ("query", "answers"),
-    [
-        ("SELECT * FROM contract_full WHERE name = 'contract 7' AND version = '1.3'", 1),
-        ("SELECT * FROM contract_latest WHERE name = 'contract 7'", 1),
-        ("SELECT * FROM contract_current WHERE name = 'contract 7'", 1),
-        ("SELECT * FROM contract_systems WHERE system = 'system 3' AND direction = 'pulls_from'", 4),
-        ("SELECT * FROM contract_systems WHERE system = 'system 3'", 14),
-        ("SELECT * FROM contract_owners WHERE business_owner = 'owner 3'", 4),
-        ("SELECT * FROM contract_access WHERE team = 'team 3'", 4),
-        ("SELECT * FROM contract_dependencies WHERE dependency = 'feed 3'", 4),
-    ],
-)
-def test_one_lookup_scans_no_table_of_contracts(full: Conn, query: LiteralString, answers: int) -> None:
-    assert len(select(full, query)) == answers
-    ((explained,),) = select(full, "EXPLAIN (FORMAT JSON) " + query)
-    scans = {
-        (node["Relation Name"], node["Node Type"])
-        for node in nodes(explained[0]["Plan"])
-        if "Relation Name" in node
-    }
-    assert "data_contracts" in {table for table, _ in scans}
-    assert not [table for table, scan in scans if scan == "Seq Scan" and table.startswith("data_contract")]

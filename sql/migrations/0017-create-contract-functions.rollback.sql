@@ -5,6 +5,7 @@ DROP FUNCTION get_latest_contract(text);
 DROP FUNCTION get_current_contract(text);
 DROP FUNCTION get_contract(text, text);
 
+-- OR REPLACE: its columns stay, and with them whatever stands on it.
 CREATE OR REPLACE VIEW contract_full AS
 SELECT
     c.id AS contract_id,
