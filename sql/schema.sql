@@ -1367,7 +1367,7 @@ CREATE FUNCTION pycharter.plain_property(schema jsonb, property jsonb) RETURNS j
     AS $_$
 DECLARE
     plain jsonb := property;
-    seen text[] := '{}';
+    seen text[] := '{}'::text[];
     reference text;
     target jsonb;
     alternatives text;
@@ -1391,9 +1391,7 @@ BEGIN
             WHEN jsonb_typeof(plain -> 'oneOf') THEN 'oneOf'
             WHEN jsonb_typeof(plain -> 'allOf') THEN 'allOf'
         END;
-        IF alternatives IS NULL THEN
-            RETURN plain;
-        END IF;
+        EXIT WHEN alternatives IS NULL;
         members := plain -> alternatives;
         plain := plain - alternatives;
         IF members @> '[{"type": "null"}]' THEN
@@ -1413,6 +1411,7 @@ BEGIN
             plain := plain || jsonb_strip_nulls(jsonb_build_object('type', types));
         END IF;
     END LOOP;
+    RETURN plain;
 END
 $_$;
 
@@ -3306,9 +3305,9 @@ CREATE FUNCTION pycharter.search_contracts(query text, max_rows integer DEFAULT 
     AS $$
 #variable_conflict use_column
 DECLARE
-    words text[] := '{}';
+    words text[] := '{}'::text[];
     -- What of the query each word stands for: a bit a part.
-    parts integer[] := '{}';
+    parts integer[] := '{}'::integer[];
     whole integer := 0;
     before integer;
     term text;
@@ -3456,7 +3455,7 @@ DECLARE
     given text;
     words text;
     lexemes text[];
-    found text[] := '{}';
+    found text[] := '{}'::text[];
 BEGIN
     FOR i IN 1 .. cardinality(marked) BY 2 LOOP
         mark := marked[i];

@@ -26,7 +26,7 @@ DECLARE
     given text;
     words text;
     lexemes text[];
-    found text[] := '{}';
+    found text[] := '{}'::text[];
 BEGIN
     FOR i IN 1 .. cardinality(marked) BY 2 LOOP
         mark := marked[i];
@@ -153,9 +153,9 @@ SET jit TO off
 AS $$
 #variable_conflict use_column
 DECLARE
-    words text[] := '{}';
+    words text[] := '{}'::text[];
     -- What of the query each word stands for: a bit a part.
-    parts integer[] := '{}';
+    parts integer[] := '{}'::integer[];
     whole integer := 0;
     before integer;
     term text;
