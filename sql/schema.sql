@@ -1664,7 +1664,7 @@ CREATE FUNCTION pycharter.plain_property(schema jsonb, property jsonb) RETURNS j
     AS $_$
 DECLARE
     plain jsonb := property;
-    seen text[] := '{}';
+    seen text[] := '{}'::text[];
     reference text;
     target jsonb;
     alternatives text;
@@ -1688,9 +1688,7 @@ BEGIN
             WHEN jsonb_typeof(plain -> 'oneOf') THEN 'oneOf'
             WHEN jsonb_typeof(plain -> 'allOf') THEN 'allOf'
         END;
-        IF alternatives IS NULL THEN
-            RETURN plain;
-        END IF;
+        EXIT WHEN alternatives IS NULL;
         members := plain -> alternatives;
         plain := plain - alternatives;
         IF members @> '[{"type": "null"}]' THEN
@@ -1710,6 +1708,7 @@ BEGIN
             plain := plain || jsonb_strip_nulls(jsonb_build_object('type', types));
         END IF;
     END LOOP;
+    RETURN plain;
 END
 $_$;
 
@@ -1799,10 +1798,10 @@ BEGIN
     SELECT array_agg(field_lexeme(name)), string_agg(substr(name, strpos(name, '_') + 1), '_')
             FILTER (WHERE strpos(name, '_') > 0), string_agg(name, '_')
     INTO names, further, joined
-    FROM jsonb_path_query(schema, '$.**.properties ? (@.type() == "object")') AS properties
+    FROM jsonb_path_query(schema, '$.**{0 to 200}.properties ? (@.type() == "object")') AS properties
     CROSS JOIN jsonb_object_keys(properties) AS name;
-    -- A tsvector has at most 1 MB. With more names than fit, any may be among them.
-    IF octet_length(joined) > 30000 THEN
+    -- A tsvector has at most 1 MB, and a path is followed on the stack. With more names, any may be among them.
+    IF octet_length(joined) > 30000 OR jsonb_path_exists(schema, '$.**{201}') THEN
         names := '{=}';
     END IF;
     -- The first word of customer_id is found by the whole; where names are written otherwise, all are taken apart.
@@ -3864,9 +3863,9 @@ CREATE FUNCTION pycharter.search_contracts(query text, max_rows integer DEFAULT 
     AS $$
 #variable_conflict use_column
 DECLARE
-    words text[] := '{}';
+    words text[] := '{}'::text[];
     -- What of the query each word stands for: a bit a part.
-    parts integer[] := '{}';
+    parts integer[] := '{}'::integer[];
     whole integer := 0;
     before integer;
     term text;
@@ -4014,7 +4013,7 @@ DECLARE
     given text;
     words text;
     lexemes text[];
-    found text[] := '{}';
+    found text[] := '{}'::text[];
 BEGIN
     FOR i IN 1 .. cardinality(marked) BY 2 LOOP
         mark := marked[i];

@@ -361,6 +361,21 @@ def test_as_many_words_as_can_be(conn: Conn) -> None:
     assert conn.execute("SELECT contract FROM pycharter.fields_named(%s)", [field]).fetchall() == [("D",)]
 
 
+def test_a_schema_as_deep_as_can_be(conn: Conn) -> None:
+    depth = 5_900
+    schema = '{"properties": {"outer": ' * depth + '{"properties": {"inner": {}}}' + "}}" * depth
+    query = """
+        SELECT pycharter.load_documents(ARRAY[
+            jsonb_build_object('name', 'C', 'version', '1', 'schema', %s::jsonb)]) -> 'refusals'
+        """
+    assert conn.execute(query, [schema]).fetchone() == ([],)
+    assert found(conn, "outer") == ["C"]
+    named = conn.execute(
+        "SELECT cardinality(string_to_array(path, '.')) FROM pycharter.fields_named('inner')"
+    )
+    assert named.fetchall() == [(depth + 1,)]
+
+
 @pytest.mark.parametrize(
     "schema",
     [

@@ -77,7 +77,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     plain jsonb := property;
-    seen text[] := '{}';
+    seen text[] := '{}'::text[];
     reference text;
     target jsonb;
     alternatives text;
@@ -101,9 +101,7 @@ BEGIN
             WHEN jsonb_typeof(plain -> 'oneOf') THEN 'oneOf'
             WHEN jsonb_typeof(plain -> 'allOf') THEN 'allOf'
         END;
-        IF alternatives IS NULL THEN
-            RETURN plain;
-        END IF;
+        EXIT WHEN alternatives IS NULL;
         members := plain -> alternatives;
         plain := plain - alternatives;
         IF members @> '[{"type": "null"}]' THEN
@@ -123,6 +121,7 @@ BEGIN
             plain := plain || jsonb_strip_nulls(jsonb_build_object('type', types));
         END IF;
     END LOOP;
+    RETURN plain;
 END
 $$;
 

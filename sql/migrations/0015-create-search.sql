@@ -26,7 +26,7 @@ DECLARE
     given text;
     words text;
     lexemes text[];
-    found text[] := '{}';
+    found text[] := '{}'::text[];
 BEGIN
     FOR i IN 1 .. cardinality(marked) BY 2 LOOP
         mark := marked[i];
@@ -74,10 +74,10 @@ BEGIN
     SELECT array_agg(field_lexeme(name)), string_agg(substr(name, strpos(name, '_') + 1), '_')
             FILTER (WHERE strpos(name, '_') > 0), string_agg(name, '_')
     INTO names, further, joined
-    FROM jsonb_path_query(schema, '$.**.properties ? (@.type() == "object")') AS properties
+    FROM jsonb_path_query(schema, '$.**{0 to 200}.properties ? (@.type() == "object")') AS properties
     CROSS JOIN jsonb_object_keys(properties) AS name;
-    -- A tsvector has at most 1 MB. With more names than fit, any may be among them.
-    IF octet_length(joined) > 30000 THEN
+    -- A tsvector has at most 1 MB, and a path is followed on the stack. With more names, any may be among them.
+    IF octet_length(joined) > 30000 OR jsonb_path_exists(schema, '$.**{201}') THEN
         names := '{=}';
     END IF;
     -- The first word of customer_id is found by the whole; where names are written otherwise, all are taken apart.
@@ -153,9 +153,9 @@ SET jit TO off
 AS $$
 #variable_conflict use_column
 DECLARE
-    words text[] := '{}';
+    words text[] := '{}'::text[];
     -- What of the query each word stands for: a bit a part.
-    parts integer[] := '{}';
+    parts integer[] := '{}'::integer[];
     whole integer := 0;
     before integer;
     term text;
