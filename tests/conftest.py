@@ -31,7 +31,7 @@ def _read_sql_migration(path: str) -> Any:
     return directives, comment, list(statements)
 
 
-# To split the files into statements takes yoyo longer than PostgreSQL to run them, and hundreds of tests migrate.
+# To split the files into statements takes yoyo longer than PostgreSQL to run them; hundreds of tests migrate.
 yoyo.migrations.read_sql_migration = _read_sql_migration
 
 
