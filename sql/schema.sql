@@ -3237,11 +3237,11 @@ BEGIN
     DELETE FROM lineage_edges WHERE data_contract_id = ANY (contract_ids);
     INSERT INTO lineage_edges (data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
     SELECT l.data_contract_id, l.dependency_feed_id, own.number, f.number, l.dependency_type = 'required'
-    FROM unnest(contract_ids) AS given (id)
-    JOIN current_contracts AS c ON c.data_contract_id = given.id
-    JOIN data_feed_dependencies AS l ON l.data_contract_id = given.id
+    FROM data_feed_dependencies AS l
     JOIN data_feeds AS own ON own.id = l.data_feed_id
-    JOIN data_feeds AS f ON f.id = l.dependency_feed_id;
+    JOIN data_feeds AS f ON f.id = l.dependency_feed_id
+    WHERE l.data_contract_id IN (
+        SELECT c.data_contract_id FROM current_contracts AS c WHERE c.data_contract_id = ANY (contract_ids));
 END
 $$;
 

@@ -317,6 +317,9 @@ def test_any_graph(catalogue: Conn, edges: Edges) -> None:
 # ------------------------------------------------------------------------------------------- whatever changes
 
 CHANGES: list[LiteralString] = [
+    """INSERT INTO data_feed_dependencies (data_contract_id, dependency_feed_id)
+       SELECT c.id, f.id FROM data_contracts AS c JOIN data_feeds AS f ON f.id <> c.data_feed_id
+       ON CONFLICT DO NOTHING""",
     """INSERT INTO data_contracts (name, version, status, schema_id, data_feed_id)
        SELECT %(name)s, %(version)s, %(status)s, schema_of(%(feed)s), id FROM data_feeds WHERE name = %(feed)s
        ON CONFLICT DO NOTHING""",

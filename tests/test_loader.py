@@ -73,7 +73,7 @@ def counts(conn: Conn) -> dict[str, int]:
 
 def content(conn: Conn) -> Any:
     """What the catalogue says, without the keys, times and authors that differ from load to load."""
-    noise = "{id,parent_domain_id,created_at,updated_at}"
+    noise = "{id,number,parent_domain_id,created_at,updated_at}"
     query = SQL("SELECT to_jsonb(e) - %s::text[] FROM pycharter.{} AS e ORDER BY e.name")
     entities = {
         table: conn.execute(query.format(Identifier(table)), [noise]).fetchall() for table in ENTITIES

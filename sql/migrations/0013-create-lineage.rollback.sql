@@ -24,6 +24,8 @@ DROP FUNCTION rebuild_lineage(uuid[]);
 -- No loss: both say what contracts and dependencies say.
 DROP TABLE lineage_edges;
 DROP TABLE current_contracts;
+-- First no identity: pg_dump would see it in the dropped column.
+ALTER TABLE data_feeds ALTER COLUMN number DROP IDENTITY;
 ALTER TABLE data_feeds DROP COLUMN number;
 
 CREATE OR REPLACE FUNCTION own_relations(rows_of_the_catalogue boolean) RETURNS text
