@@ -54,6 +54,7 @@ TABLES = (
     "data_feed_dependencies",
     "document_digests",
 )
+FOLLOWING = ("current_contracts", "lineage_edges")  # kept by triggers, whoever writes the others
 
 Connection = psycopg.Connection[Any]
 
@@ -193,7 +194,7 @@ def _copy_in(connection: Connection, rows: list[tuple[sql.Composed, Path]]) -> N
 
 
 def empty(dsn: str) -> None:
-    tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, table) for table in TABLES)
+    tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, table) for table in TABLES + FOLLOWING)
     with migrations.connect(dsn, autocommit=True) as connection:
         connection.execute("SET pycharter_sql.overwrite = 'yes'")
         connection.execute(sql.SQL("TRUNCATE {}").format(tables))

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
+import psycopg
 
 from benchmarks import generate
+from benchmarks.load import Taken, empty, load_file, ratios, spread, timed
 from benchmarks.one import Way, compare
 from benchmarks.server import catalogue, pg_bin_option
 from pycharter_sql import loader, migrations, queries
 
 RARE, FIELD = "quagga", "tarpan_aurochs"  # words in no generated document
+LOADED, LOADS = 2_000, 5  # documents, and how often, to see what search adds to a load
 SCHEMA = {"type": "object", "properties": {FIELD: {"type": "integer"}}}
 
 
@@ -32,6 +37,7 @@ SCHEMA = {"type": "object", "properties": {FIELD: {"type": "integer"}}}
 def main(documents: int, times: int, pg_bin: Path | None) -> None:
     """Search in several ways, in turns, and print how many times longer each takes than a look-up by key."""
     with catalogue(pg_bin) as dsn, migrations.connect(dsn, autocommit=True) as connection:
+        _what_it_adds_to_a_load(dsn, connection)
         with connection.transaction():
             loader.load(connection, generate.documents(documents))
             rare = {"name": f"{RARE} register", "version": "1.0.0", "status": "active", "schema": SCHEMA}
@@ -83,6 +89,31 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
                 "fields_named(), 'order_code'": (fields_named, [("order_code",)] * few),
             },
         )
+
+
+def _what_it_adds_to_a_load(dsn: str, connection: psycopg.Connection[Any]) -> None:
+    indexes = connection.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+        " WHERE indexrelid::regclass::text LIKE 'pycharter.%search_vector_idx'"
+    ).fetchall()
+    with_search, without = list[Taken](), list[Taken]()
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "documents.ndjson")
+        generate.write_ndjson(path, LOADED)
+        for _ in range(LOADS):
+            empty(dsn)
+            with_search.append(timed(dsn, lambda loading: load_file(loading, path)))
+            empty(dsn)
+            for index, _ in indexes:
+                connection.execute(f"DROP INDEX {index}".encode())
+            without.append(timed(dsn, lambda loading: load_file(loading, path)))
+            empty(dsn)
+            for _, definition in indexes:
+                connection.execute(definition.encode())
+    server = [a.server / b.server for a, b in zip(with_search, without, strict=True)]
+    click.echo(f"a load of {LOADED} documents with the indexes for search/without them")
+    click.echo(f"  by the clock                  {spread(ratios(with_search, without))}")
+    click.echo(f"  processor time of the server  {spread(server)}")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
 """A data-contract catalogue in PostgreSQL."""
 
-__version__ = "0.1.0.dev1"
+__version__ = "0.1.0.dev2"
