@@ -667,17 +667,11 @@ def check(ctx: click.Context, format_: str) -> None:
     if format_ != "table":
         _write([asdict(issue) for issue in issues], format_)
     else:
-        terminal.write_table(
-            [
-                {
-                    "severity": issue.severity,
-                    "contract": issue.contract and f"{issue.contract}@{issue.version}",
-                    "what": issue.what,
-                    "remedy": issue.remedy,
-                }
-                for issue in issues
-            ]
-        )
+        # Sentences, which a table would cut.
+        for issue in issues:
+            severity = click.style(f"{issue.severity}:", fg=terminal.COLOURS[issue.severity])
+            contract = f" {issue.contract}@{issue.version}:" if issue.contract else ""
+            click.echo(f"{severity}{contract} {terminal.brief(issue.what)}\n  {terminal.brief(issue.remedy)}")
         counts = Counter(issue.severity for issue in issues)
         click.echo(f"{counts['error']} error(s), {counts['warning']} warning(s), {counts['info']} to look at")
     if any(issue.severity == "error" for issue in issues):

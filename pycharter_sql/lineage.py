@@ -82,5 +82,5 @@ def _arrows(dependencies: Collection[FeedDependency]) -> list[tuple[str, str, bo
 
 
 def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = brief(name).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -32,8 +32,9 @@ CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
 def write_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows under their keys; nothing where there are none. All rows have the keys of the first."""
+    """Rows under their keys, all of which have those of the first; where there are none, says so on stderr."""
     if not rows:
+        click.echo("Nothing found.", err=True)
         return
     names = list(rows[0])
     table = _fitted([names, *([brief(value) for value in row.values()] for row in rows)])
@@ -50,9 +51,10 @@ def write_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_fields(row: Mapping[str, Any]) -> None:
     """One row, a line a key."""
+    fitted = _fitted([[name, brief(value)] for name, value in row.items()])
     cells = [
-        [click.style(name, bold=True), _painted(cell, row[name], name)]
-        for name, cell in _fitted([[name, brief(value)] for name, value in row.items()])
+        [click.style(shown, bold=True), _painted(cell, value, name)]
+        for (shown, cell), (name, value) in zip(fitted, row.items(), strict=True)
     ]
     click.echo(tabulate(cells, tablefmt="plain", disable_numparse=True))
 

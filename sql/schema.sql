@@ -744,7 +744,7 @@ BEGIN
             contract_parts(reference.id), contract_parts(compared.id),
             '^/((pulls_from|pushes_to|system_sources|business_owners|team_access/[^/]*)$'
             '|schema/(.*/)?(enum|examples|required|type|dependentRequired/[^/]*)$'
-            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|read|write)$)')
+            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|pii_fields|read|write)$)')
         WITH ORDINALITY AS d (pointer, kind, before, after, place)
     CROSS JOIN LATERAL split_part(d.pointer, '/', 2) AS top (part)
     ORDER BY
@@ -1638,7 +1638,8 @@ BEGIN
     SELECT number INTO found FROM data_feeds WHERE name = feed;
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no data feed "%"', feed
-            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM data_feeds.';
+            USING ERRCODE = 'no_data_found',
+                  HINT = format('Names are exact: SELECT name FROM %I.data_feeds.', current_schema());
     END IF;
     RETURN found;
 END
@@ -1654,7 +1655,7 @@ COMMENT ON FUNCTION pycharter.field_lexeme(name text) IS 'What the index for sea
 
 CREATE FUNCTION pycharter.pii_names(rule_definition jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ARRAY(SELECT replace(pycharter.item_name(item.item), '[]'::text, ''::text) AS replace FROM jsonb_path_query(CASE jsonb_typeof((pii_names.rule_definition -> 'pii_fields'::text)) WHEN 'object'::text THEN (pii_names.rule_definition #> '{pii_fields,fields}'::text[]) ELSE (pii_names.rule_definition -> 'pii_fields'::text) END, '$[*]'::jsonpath) item(item));
+    RETURN ARRAY(SELECT replace(pycharter.item_name(item.item), '[]'::text, ''::text) AS replace FROM jsonb_path_query(CASE jsonb_typeof((pii_names.rule_definition -> 'pii_fields'::text)) WHEN 'object'::text THEN (pii_names.rule_definition #> '{pii_fields,fields}'::text[]) ELSE (pii_names.rule_definition -> 'pii_fields'::text) END, '$[*]?(@.type() == "string" || @."name".type() == "string")'::jsonpath) item(item) WHERE (pycharter.item_name(item.item) <> ''::text));
 
 COMMENT ON FUNCTION pycharter.pii_names(rule_definition jsonb) IS 'The names and paths that governance rules call personal data: pii_fields, a list or an object with fields.';
 
@@ -1691,14 +1692,25 @@ BEGIN
         EXIT WHEN alternatives IS NULL;
         members := plain -> alternatives;
         plain := plain - alternatives;
-        IF members @> '[{"type": "null"}]' THEN
+        IF members @> '[{"type": "null"}]' OR members @> '[{"const": null}]' THEN
             plain := plain || '{"nullable": true}';
         END IF;
         members := (
             SELECT jsonb_agg(m) FROM jsonb_array_elements(members) AS m
-            WHERE jsonb_typeof(m) = 'object' AND m -> 'type' IS DISTINCT FROM '"null"');
+            WHERE jsonb_typeof(m) = 'object' AND m -> 'type' IS DISTINCT FROM '"null"'
+                AND m -> 'const' IS DISTINCT FROM 'null');
         IF jsonb_array_length(members) = 1 THEN
             plain := (members -> 0) || plain;
+        ELSIF alternatives = 'allOf' THEN
+            -- All of them hold; what comes first leads.
+            FOR target IN SELECT m FROM jsonb_array_elements(members) AS m LOOP
+                reference := target ->> '$ref';
+                IF reference IS NOT NULL AND reference <> ALL (seen) THEN
+                    seen := seen || reference;
+                    target := coalesce(schema #> reference_path(reference), '{}') || (target - '$ref');
+                END IF;
+                plain := CASE jsonb_typeof(target) WHEN 'object' THEN target - '$ref' ELSE '{}' END || plain;
+            END LOOP;
         ELSIF NOT plain ? 'type' THEN
             types := (
                 SELECT jsonb_agg(DISTINCT t)
@@ -1712,7 +1724,7 @@ BEGIN
 END
 $_$;
 
-COMMENT ON FUNCTION pycharter.plain_property(schema jsonb, property jsonb) IS 'A property as one object without $ref, anyOf, oneOf and allOf: what a $ref names, the one alternative beside null (then with nullable: true), else the types of all alternatives.';
+COMMENT ON FUNCTION pycharter.plain_property(schema jsonb, property jsonb) IS 'A property as one object without $ref, anyOf, oneOf and allOf: what a $ref names, all of allOf, the one alternative beside null (then with nullable: true), else the types of all alternatives.';
 
 CREATE FUNCTION pycharter.schema_fields(schema jsonb) RETURNS TABLE(pointer text, path text, field text, is_required boolean, property jsonb)
     LANGUAGE plpgsql IMMUTABLE ROWS 30 PARALLEL SAFE
@@ -1843,7 +1855,7 @@ CREATE VIEW pycharter.contract_fields AS
             ELSE NULL::jsonb
         END AS enum,
     (p.property ->> 'description'::text) AS description,
-    COALESCE(((string_to_array(n.name, '.'::text) && g.pii) OR (EXISTS ( SELECT
+    COALESCE(((string_to_array(n.name, '.'::text) && g.pii) OR (f.field = ANY (g.pii)) OR (EXISTS ( SELECT
            FROM unnest(g.pii) pii(pii)
           WHERE ((n.name = pii.pii) OR starts_with(n.name, (pii.pii || '.'::text)))))), false) AS is_pii,
     COALESCE((cr.rules -> f.path), (cr.rules -> n.name)) AS coercion_rules,
@@ -2148,7 +2160,7 @@ CREATE FUNCTION pycharter.json_diff(old_value jsonb, new_value jsonb, sets text 
                              WHEN (jsonb_typeof(node_1.before) IS DISTINCT FROM jsonb_typeof(node_1.after)) THEN NULL::text
                              WHEN (jsonb_typeof(node_1.before) = 'object'::text) THEN 'by key'::text
                              WHEN (jsonb_typeof(node_1.before) <> 'array'::text) THEN NULL::text
-                             WHEN (node_1.pointer ~ json_diff.sets) THEN 'as sets'::text
+                             WHEN ((node_1.pointer ~ json_diff.sets) AND (node_1.pointer !~ '(?<!/properties)/(const|default|enum|examples)/'::text)) THEN 'as sets'::text
                              ELSE 'by position'::text
                          END AS compared
                     FROM node node_1) n
@@ -3912,7 +3924,7 @@ BEGIN
             WHERE schema_search_vector(s.schema_data) @@ begins_with('d', w.word)
             UNION ALL
             SELECT c.id, 128 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
-            WHERE schema_search_vector(s.schema_data) @@ (begins_with('f', w.word) || begins_with('w', w.word))
+            WHERE schema_search_vector(s.schema_data) @@ (begins_with('f', left(w.word, 150)) || begins_with('w', w.word))
             UNION ALL
             SELECT l.data_contract_id, 64
             FROM systems AS s
@@ -4295,6 +4307,8 @@ CREATE VIEW pycharter.catalogue_issues AS
              LEFT JOIN pycharter.governance_rules g ON ((g.id = c.governance_rules_id)))
         ), entity AS (
          SELECT 'system'::text AS kind,
+            'pycharter.systems'::regclass AS stored_in,
+            'pycharter.merge_system'::regproc AS merged_by,
             s.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contract_system_pulls l
@@ -4310,6 +4324,8 @@ CREATE VIEW pycharter.catalogue_issues AS
            FROM pycharter.systems s
         UNION ALL
          SELECT 'data feed'::text,
+            'pycharter.data_feeds'::regclass,
+            'pycharter.merge_data_feed'::regproc,
             f.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contracts c
@@ -4321,6 +4337,8 @@ CREATE VIEW pycharter.catalogue_issues AS
            FROM pycharter.data_feeds f
         UNION ALL
          SELECT 'business owner'::text,
+            'pycharter.business_owners'::regclass,
+            'pycharter.merge_business_owner'::regproc,
             b.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contract_business_owners l
@@ -4328,6 +4346,8 @@ CREATE VIEW pycharter.catalogue_issues AS
            FROM pycharter.business_owners b
         UNION ALL
          SELECT 'team'::text,
+            'pycharter.teams'::regclass,
+            'pycharter.merge_team'::regproc,
             t.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contract_team_access l
@@ -4335,6 +4355,8 @@ CREATE VIEW pycharter.catalogue_issues AS
            FROM pycharter.teams t
         UNION ALL
          SELECT 'domain'::text,
+            'pycharter.domains'::regclass,
+            'pycharter.merge_domain'::regproc,
             t.domain,
             (t.total_contracts > 0)
            FROM pycharter.domain_tree t
@@ -4499,7 +4521,11 @@ UNION ALL
    FROM current c
   WHERE ((c.pii <> '{}'::text[]) AND (COALESCE((c.rule_definition -> 'data_retention'::text), 'null'::jsonb) = ANY (ARRAY['null'::jsonb, '{}'::jsonb, '[]'::jsonb, '""'::jsonb])))
 UNION ALL
- SELECT 'error'::text AS severity,
+ SELECT
+        CASE
+            WHEN (n.schema_data @? '$.**."$ref"?(!(@ like_regex "^#(/|$)") || @ like_regex "%")'::jsonpath) THEN 'warning'::text
+            ELSE 'error'::text
+        END AS severity,
     'unknown_field'::text AS issue,
     n.id AS contract_id,
     n.name AS contract,
@@ -4513,7 +4539,7 @@ UNION ALL
    FROM named_field n
   WHERE (NOT (EXISTS ( SELECT
            FROM pycharter.schema_fields(n.schema_data) f(pointer, path, field, is_required, property)
-          WHERE ((n.field = f.field) OR (n.field = replace(f.path, '[]'::text, ''::text))))))
+          WHERE ((n.field = replace(f.path, '[]'::text, ''::text)) OR ((n.kind = 'pii'::text) AND (n.field = f.field))))))
 UNION ALL
  SELECT 'info'::text AS severity,
         CASE e.kind
@@ -4528,7 +4554,7 @@ UNION ALL
             WHEN 'domain'::text THEN 'the domain "%2$s" has no contract'::text
             ELSE 'no contract refers to the %1$s "%2$s"'::text
         END, e.kind, e.name) AS what,
-    format('Delete it where it is not needed: DELETE FROM %ss WHERE name = %L.'::text, replace(e.kind, ' '::text, '_'::text), e.name) AS remedy
+    format('Delete it where it is not needed: DELETE FROM %s WHERE name = %L.'::text, e.stored_in, e.name) AS remedy
    FROM entity e
   WHERE (NOT e.is_used)
 UNION ALL
@@ -4540,20 +4566,23 @@ UNION ALL
     format('%ss differ only by case, blanks, hyphens or underscores: %s'::text, n.kind, n.names) AS what,
         CASE n.kind
             WHEN 'contract'::text THEN 'Where they mean the same, give all versions one name.'::text
-            ELSE format('Where they mean the same: SELECT merge_%s(%L, %L).'::text, replace(n.kind, ' '::text, '_'::text), n.first, n.last)
+            ELSE format('Where they mean the same: SELECT %s(%L, %L).'::text, n.merged_by, n.first, n.last)
         END AS remedy
    FROM ( SELECT a.kind,
+            a.merged_by,
             string_agg(quote_ident(a.name), ', '::text ORDER BY a.name) AS names,
             min(a.name) AS first,
             max(a.name) AS last
            FROM ( SELECT e.kind,
+                    e.merged_by,
                     e.name
                    FROM entity e
                 UNION ALL
                  SELECT DISTINCT 'contract'::text,
+                    NULL::regproc AS regproc,
                     c.name
                    FROM pycharter.data_contracts c) a
-          GROUP BY a.kind, (lower(regexp_replace(a.name, '[\s_-]+'::text, ''::text, 'g'::text)))
+          GROUP BY a.kind, a.merged_by, (lower(regexp_replace(a.name, '[\s_-]+'::text, ''::text, 'g'::text)))
          HAVING (count(*) > 1)) n
 UNION ALL
  SELECT 'warning'::text AS severity,

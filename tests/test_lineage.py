@@ -125,7 +125,7 @@ def test_nothing_to_reach(shop: Conn) -> None:
 def test_unknown_feed(shop: Conn, function: str) -> None:
     with pytest.raises(psycopg.errors.NoDataFound, match='there is no data feed "Report"') as raised:
         shop.execute(f"SELECT * FROM {function}('Report')".encode())
-    assert raised.value.diag.message_hint == "Names are exact: SELECT name FROM data_feeds."
+    assert raised.value.diag.message_hint == "Names are exact: SELECT name FROM pycharter.data_feeds."
 
 
 def test_system_flow(shop: Conn) -> None:
@@ -246,8 +246,8 @@ def test_mermaid() -> None:
 def test_dot() -> None:
     assert list(lineage.dot('a "b"', HARD_NAMES))[3:] == [
         '    "a \\"b\\"" [penwidth=3];',
-        '    "a \\"b\\"" -> "x\ny #1 <i>" [style=dashed];',
-        '    "x\ny #1 <i>" -> "a \\"b\\"";',
+        '    "a \\"b\\"" -> "x y #1 <i>" [style=dashed];',
+        '    "x y #1 <i>" -> "a \\"b\\"";',
         "}",
     ]
 

@@ -210,7 +210,8 @@ BEGIN
     SELECT number INTO found FROM data_feeds WHERE name = feed;
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no data feed "%"', feed
-            USING ERRCODE = 'no_data_found', HINT = 'Names are exact: SELECT name FROM data_feeds.';
+            USING ERRCODE = 'no_data_found',
+                  HINT = format('Names are exact: SELECT name FROM %I.data_feeds.', current_schema());
     END IF;
     RETURN found;
 END

@@ -104,14 +104,25 @@ BEGIN
         EXIT WHEN alternatives IS NULL;
         members := plain -> alternatives;
         plain := plain - alternatives;
-        IF members @> '[{"type": "null"}]' THEN
+        IF members @> '[{"type": "null"}]' OR members @> '[{"const": null}]' THEN
             plain := plain || '{"nullable": true}';
         END IF;
         members := (
             SELECT jsonb_agg(m) FROM jsonb_array_elements(members) AS m
-            WHERE jsonb_typeof(m) = 'object' AND m -> 'type' IS DISTINCT FROM '"null"');
+            WHERE jsonb_typeof(m) = 'object' AND m -> 'type' IS DISTINCT FROM '"null"'
+                AND m -> 'const' IS DISTINCT FROM 'null');
         IF jsonb_array_length(members) = 1 THEN
             plain := (members -> 0) || plain;
+        ELSIF alternatives = 'allOf' THEN
+            -- All of them hold; what comes first leads.
+            FOR target IN SELECT m FROM jsonb_array_elements(members) AS m LOOP
+                reference := target ->> '$ref';
+                IF reference IS NOT NULL AND reference <> ALL (seen) THEN
+                    seen := seen || reference;
+                    target := coalesce(schema #> reference_path(reference), '{}') || (target - '$ref');
+                END IF;
+                plain := CASE jsonb_typeof(target) WHEN 'object' THEN target - '$ref' ELSE '{}' END || plain;
+            END LOOP;
         ELSIF NOT plain ? 'type' THEN
             types := (
                 SELECT jsonb_agg(DISTINCT t)
@@ -126,8 +137,8 @@ END
 $$;
 
 COMMENT ON FUNCTION plain_property(jsonb, jsonb) IS
-    'A property as one object without $ref, anyOf, oneOf and allOf: what a $ref names, the one alternative beside null '
-    '(then with nullable: true), else the types of all alternatives.';
+    'A property as one object without $ref, anyOf, oneOf and allOf: what a $ref names, all of allOf, the one '
+    'alternative beside null (then with nullable: true), else the types of all alternatives.';
 
 CREATE FUNCTION schema_fields(schema jsonb)
 RETURNS TABLE (pointer text, path text, field text, is_required boolean, property jsonb)
@@ -225,7 +236,8 @@ RETURN ARRAY(
     FROM jsonb_path_query(CASE jsonb_typeof(rule_definition -> 'pii_fields')
         WHEN 'object' THEN rule_definition #> '{pii_fields,fields}'
         ELSE rule_definition -> 'pii_fields'
-    END, '$[*]') AS item
+    END, '$[*] ? (@.type() == "string" || @.name.type() == "string")') AS item
+    WHERE item_name(item) <> ''
 );
 
 COMMENT ON FUNCTION pii_names(jsonb) IS
@@ -256,7 +268,7 @@ SELECT
     END AS enum,
     p.property ->> 'description' AS description,
     coalesce(
-        string_to_array(n.name, '.') && g.pii OR EXISTS (
+        string_to_array(n.name, '.') && g.pii OR f.field = ANY (g.pii) OR EXISTS (
             SELECT FROM unnest(g.pii) AS pii WHERE n.name = pii OR starts_with(n.name, pii || '.')), false
     ) AS is_pii,
     coalesce(cr.rules -> f.path, cr.rules -> n.name) AS coercion_rules,

@@ -18,7 +18,8 @@ BEGIN ATOMIC
                 WHEN jsonb_typeof(before) IS DISTINCT FROM jsonb_typeof(after) THEN NULL
                 WHEN jsonb_typeof(before) = 'object' THEN 'by key'
                 WHEN jsonb_typeof(before) <> 'array' THEN NULL
-                WHEN pointer ~ sets THEN 'as sets'
+                -- What stands within a value that a schema only cites is data, whatever its keys are called.
+                WHEN pointer ~ sets AND pointer !~ '(?<!/properties)/(const|default|enum|examples)/' THEN 'as sets'
                 ELSE 'by position'
             END AS compared
             FROM node
@@ -139,7 +140,7 @@ BEGIN
             contract_parts(reference.id), contract_parts(compared.id),
             '^/((pulls_from|pushes_to|system_sources|business_owners|team_access/[^/]*)$'
             '|schema/(.*/)?(enum|examples|required|type|dependentRequired/[^/]*)$'
-            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|read|write)$)')
+            '|validation_rules/.*/allowed_values$|governance_rules/(.*/)?(fields|pii_fields|read|write)$)')
         WITH ORDINALITY AS d (pointer, kind, before, after, place)
     CROSS JOIN LATERAL split_part(d.pointer, '/', 2) AS top (part)
     ORDER BY

@@ -10,7 +10,8 @@ WITH current AS MATERIALIZED (
     LEFT JOIN governance_rules AS g ON g.id = c.governance_rules_id
 ),
 entity AS (
-    SELECT 'system' AS kind, s.name, EXISTS (
+    -- As regclass and regproc, names come with their schema where the reader needs it.
+    SELECT 'system' AS kind, 'systems'::regclass AS stored_in, 'merge_system'::regproc AS merged_by, s.name, EXISTS (
             SELECT FROM data_contract_system_pulls AS l WHERE l.system_id = s.id
             UNION ALL
             SELECT FROM data_contract_system_pushes AS l WHERE l.system_id = s.id
@@ -18,20 +19,21 @@ entity AS (
             SELECT FROM data_contract_system_sources AS l WHERE l.system_id = s.id) AS is_used
     FROM systems AS s
     UNION ALL
-    SELECT 'data feed', f.name, EXISTS (
+    SELECT 'data feed', 'data_feeds', 'merge_data_feed', f.name, EXISTS (
             SELECT FROM data_contracts AS c WHERE c.data_feed_id = f.id
             UNION ALL
             SELECT FROM data_feed_dependencies AS l WHERE l.dependency_feed_id = f.id)
     FROM data_feeds AS f
     UNION ALL
-    SELECT 'business owner', b.name, EXISTS (
+    SELECT 'business owner', 'business_owners', 'merge_business_owner', b.name, EXISTS (
             SELECT FROM data_contract_business_owners AS l WHERE l.business_owner_id = b.id)
     FROM business_owners AS b
     UNION ALL
-    SELECT 'team', t.name, EXISTS (SELECT FROM data_contract_team_access AS l WHERE l.team_id = t.id)
+    SELECT 'team', 'teams', 'merge_team', t.name,
+        EXISTS (SELECT FROM data_contract_team_access AS l WHERE l.team_id = t.id)
     FROM teams AS t
     UNION ALL
-    SELECT 'domain', t.domain, t.total_contracts > 0 FROM domain_tree AS t
+    SELECT 'domain', 'domains', 'merge_domain', t.domain, t.total_contracts > 0 FROM domain_tree AS t
 ),
 -- Fields that governance or rules name, where the schema has none of that name at its top.
 named_field AS (
@@ -123,34 +125,38 @@ SELECT 'error', 'pii_without_retention', c.id, c.name, c.version,
 FROM current AS c
 WHERE c.pii <> '{}' AND coalesce(c.rule_definition -> 'data_retention', 'null') IN ('null', '{}', '[]', '""')
 UNION ALL
-SELECT 'error', 'unknown_field', n.id, n.name, n.version,
+-- Where the schema refers to what is not looked up, the field may be there.
+SELECT CASE WHEN n.schema_data @? '$.**."$ref" ? (!(@ like_regex "^#(/|$)") || @ like_regex "%")' THEN 'warning'
+        ELSE 'error' END,
+    'unknown_field', n.id, n.name, n.version,
     format('its schema has no field "%s", which its %s', n.field, CASE n.kind
         WHEN 'pii' THEN 'governance rules call personal data' ELSE n.kind || ' rules are for' END),
     'Correct the name, or add the field to the schema.'
 FROM named_field AS n
 WHERE NOT EXISTS (
-    SELECT FROM schema_fields(n.schema_data) AS f WHERE n.field IN (f.field, replace(f.path, '[]', '')))
+    SELECT FROM schema_fields(n.schema_data) AS f
+    WHERE n.field = replace(f.path, '[]', '') OR n.kind = 'pii' AND n.field = f.field)
 UNION ALL
 SELECT 'info', CASE e.kind WHEN 'domain' THEN 'empty_domain' ELSE 'unused_entity' END, NULL, NULL, NULL,
     format(CASE e.kind WHEN 'domain' THEN 'the domain "%2$s" has no contract'
         ELSE 'no contract refers to the %1$s "%2$s"' END, e.kind, e.name),
-    format('Delete it where it is not needed: DELETE FROM %ss WHERE name = %L.', replace(e.kind, ' ', '_'), e.name)
+    format('Delete it where it is not needed: DELETE FROM %s WHERE name = %L.', e.stored_in, e.name)
 FROM entity AS e WHERE NOT e.is_used
 UNION ALL
 SELECT 'warning', 'similar_names', NULL, NULL, NULL,
     format('%ss differ only by case, blanks, hyphens or underscores: %s', n.kind, n.names),
     CASE n.kind WHEN 'contract' THEN 'Where they mean the same, give all versions one name.'
-        ELSE format('Where they mean the same: SELECT merge_%s(%L, %L).', replace(n.kind, ' ', '_'), n.first, n.last)
+        ELSE format('Where they mean the same: SELECT %s(%L, %L).', n.merged_by, n.first, n.last)
     END
 FROM (
-    SELECT a.kind, string_agg(quote_ident(a.name), ', ' ORDER BY a.name) AS names, min(a.name) AS first,
+    SELECT a.kind, a.merged_by, string_agg(quote_ident(a.name), ', ' ORDER BY a.name) AS names, min(a.name) AS first,
         max(a.name) AS last
     FROM (
-        SELECT e.kind, e.name FROM entity AS e
+        SELECT e.kind, e.merged_by, e.name FROM entity AS e
         UNION ALL
-        SELECT DISTINCT 'contract', c.name FROM data_contracts AS c
+        SELECT DISTINCT 'contract', NULL::regproc, c.name FROM data_contracts AS c
     ) AS a
-    GROUP BY a.kind, lower(regexp_replace(a.name, '[\s_-]+', '', 'g'))
+    GROUP BY a.kind, a.merged_by, lower(regexp_replace(a.name, '[\s_-]+', '', 'g'))
     HAVING count(*) > 1
 ) AS n
 UNION ALL
