@@ -32,7 +32,7 @@ CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
 def write_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows under their keys, all of which have those of the first; where there are none, says so on stderr."""
+    """Rows under their keys, all of which have those of the first; without any, says so on stderr."""
     if not rows:
         click.echo("Nothing found.", err=True)
         return

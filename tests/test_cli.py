@@ -633,12 +633,10 @@ def test_lineage(examples: Callable[..., Result]) -> None:
 
 
 def test_check(examples: Callable[..., Result], catalogue: Callable[..., Result], tmp_path: Path) -> None:
-    checked = examples("check").stdout.splitlines()
-    assert (
-        checked[1].startswith("warning   Product@1.10.0  depends (required) on the feed")
-        and len(checked) == 3
-    )
-    assert checked[2] == "0 error(s), 1 warning(s), 0 to look at"
+    what, remedy, summary = examples("check").stdout.splitlines()
+    assert what.startswith("warning: Product@1.10.0: depends (required) on the feed")
+    assert remedy == "  Register a contract for that feed."
+    assert summary == "0 error(s), 1 warning(s), 0 to look at"
     assert catalogue("check").stdout == "0 error(s), 0 warning(s), 0 to look at\n"
     sick = contract("sick", status="active", coercion_rules={"rules": {"gone": "coerce_to_string"}})
     catalogue("load", file(tmp_path / "sick.json", sick))
