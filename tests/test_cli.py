@@ -450,6 +450,8 @@ def test_tables_on_a_terminal(catalogue: Callable[..., Result], conn: Conn, tmp_
         assert plain == click.unstyle(printed)
         assert max(map(len, plain.splitlines())) <= 60
     assert all("word word" in printed and "..." in printed for printed in (listed, shown))
+    # Too narrow for anything, but no crash.
+    assert screen(conn, "show", "A", COLUMNS="20") and screen(conn, "list", COLUMNS="3")
 
 
 def test_search(filled: Callable[..., Result]) -> None:

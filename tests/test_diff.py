@@ -67,6 +67,16 @@ def diff(conn: Conn, *arguments: Any) -> list[tuple[Any, ...]]:
         # As sets, of any members; a key of that name that holds no array is none.
         ({"required": ["a", "b"]}, {"required": ["b", "a"]}, []),
         ({"enum": [1, 2, 2]}, {"enum": [2, 1]}, []),
+        ({"properties": {"default": {"enum": [1, 2]}}}, {"properties": {"default": {"enum": [2, 1]}}}, []),
+        # Data that a schema cites is no schema.
+        (
+            {"default": {"type": ["air", "rail"]}},
+            {"default": {"type": ["rail", "air"]}},
+            [
+                ("/default/type/0", "changed", "air", "rail"),
+                ("/default/type/1", "changed", "rail", "air"),
+            ],
+        ),
         (
             {"enum": ["b", None, [1]]},
             {"enum": [{"a": 1}, "b", "a"]},

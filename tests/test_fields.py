@@ -245,6 +245,18 @@ def test_where_fields_are_found(conn: Conn, schema: dict[str, Any], expected: li
             None,
             None,
         ),
+        (
+            {
+                "allOf": [
+                    {"$ref": "#/$defs/E"},
+                    {"maxLength": 9, "format": "date"},
+                    {"$ref": "#/$defs/Circle"},
+                ]
+            },
+            *("string", False, "date", ["x"], "An E"),
+        ),
+        ({"allOf": [{"$ref": "#/$defs/All"}, {"type": "string"}]}, "string", False, None, None, None),
+        ({"oneOf": [{"const": None}, {"type": "string"}]}, "string", True, None, None, None),
         ({"$ref": "#/$defs/Again"}, "string", False, None, ["x"], "An E"),
         ({"$ref": "#/$defs/Circle", "type": "string"}, "string", False, None, None, None),
         ({"anyOf": [], "oneOf": [{"type": "null"}], "allOf": [True]}, None, True, None, None, None),
@@ -257,6 +269,7 @@ def test_what_a_field_is(
         "E": {"type": "string", "enum": ["x"], "description": "An E"},
         "Again": {"$ref": "#/$defs/E"},
         "Circle": {"anyOf": [{"$ref": "#/$defs/Circle"}]},
+        "All": {"allOf": [{"$ref": "#/$defs/All"}, {"$ref": "#/$defs/Circle"}]},
     }
     load(conn, properties(a=prop) | {"$defs": definitions})
     found = fields(conn, "type, is_nullable, format, enum, description")

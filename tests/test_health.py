@@ -129,6 +129,30 @@ def test_of_one_contract(catalogue: Conn, content: dict[str, Any], expected: tup
     assert findings(catalogue, contract("orders", **content)) == [(severity, issue, "orders", what)]
 
 
+@pytest.mark.parametrize(
+    "pii_fields", [None, True, 1, [], [None, 1, ""], {}, {"fields": None}, {"email": {}}]
+)
+def test_pii_fields_that_name_none(catalogue: Conn, pii_fields: Any) -> None:
+    assert findings(catalogue, contract("orders", governance_rules={"pii_fields": pii_fields})) == []
+
+
+def test_a_reference_that_is_not_followed(catalogue: Conn) -> None:
+    """What it leads to may have the field."""
+    schema = {"type": "object", "properties": {"home": {"$ref": "#address"}}}
+    document = contract("orders", schema=schema, coercion_rules=None, validation_rules=None)
+    rules = {"pii_fields": ["home.street"], "data_retention": {"days": 1}}
+    assert [found[:2] for found in findings(catalogue, document | {"governance_rules": rules})] == [
+        ("warning", "unknown_field")
+    ]
+
+
+def test_a_rule_is_for_a_path(catalogue: Conn) -> None:
+    rule = {"rules": {"sku": "coerce_to_string"}}
+    assert [found[1] for found in findings(catalogue, contract("orders", coercion_rules=rule))] == [
+        "unknown_field"
+    ]
+
+
 def test_an_owner_in_the_ownership_is_one(catalogue: Conn) -> None:
     assert findings(catalogue, contract("orders", business_owners=None, ownership={"owner": "Ann"})) == []
 
