@@ -305,11 +305,13 @@ BEGIN
             FROM current_contracts AS c WHERE c.name = ANY (names)
         ),
         changed AS (
+            -- Also where it stays the same: under REPEATABLE READ whoever has chosen by an older state then fails.
             UPDATE current_contracts AS c SET data_contract_id = choice.after
-            FROM choice WHERE c.name = choice.name AND choice.before IS DISTINCT FROM choice.after
+            FROM choice WHERE c.name = choice.name
             RETURNING choice.before, choice.after
         )
-        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen FROM changed;
+        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen
+        FROM changed WHERE before IS DISTINCT FROM after;
     END IF;
     PERFORM rebuild_lineage(left_behind || chosen);
 END
@@ -512,7 +514,8 @@ CREATE TABLE pycharter.data_feeds (
     number integer NOT NULL,
     CONSTRAINT data_feeds_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
-'::text)) AND (length(name) <= 255)))
+'::text)) AND (length(name) <= 255))),
+    CONSTRAINT data_feeds_number_check CHECK ((number > 0))
 );
 
 COMMENT ON TABLE pycharter.data_feeds IS 'Data feeds (datasets) that are served; each may have many versions, its data contracts.';
@@ -1964,10 +1967,43 @@ COMMENT ON FUNCTION pycharter.fields_named(name text) IS 'The rows of contract_f
 CREATE FUNCTION pycharter.follow_dependencies() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
+DECLARE
+    contract_ids uuid[];
+    names text[];
 BEGIN
     PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
-    PERFORM rebuild_lineage(ARRAY(SELECT DISTINCT data_contract_id FROM after));
+    IF TG_OP = 'DELETE' THEN
+        contract_ids := ARRAY(SELECT DISTINCT data_contract_id FROM before);
+    ELSE
+        contract_ids := ARRAY(SELECT DISTINCT data_contract_id FROM after);
+    END IF;
+    -- Waits for, and keeps waiting, whoever chooses another current version of the contract meanwhile. What this
+    -- transaction has made itself nobody else can choose, and bulk loads are made of that.
+    names := ARRAY(
+        SELECT DISTINCT c.name FROM data_contracts AS c
+        WHERE c.id = ANY (contract_ids) AND c.status = 'active' AND c.created_at <> now());
+    IF names <> '{}' THEN
+        PERFORM FROM current_contracts WHERE name = ANY (names) ORDER BY name FOR NO KEY UPDATE;
+        UPDATE current_contracts SET data_contract_id = data_contract_id WHERE name = ANY (names);
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        -- These edges alone: a contract's dependencies may come one by one.
+        INSERT INTO lineage_edges (
+            data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
+        SELECT a.data_contract_id, a.dependency_feed_id, own.number, f.number, a.dependency_type = 'required'
+        FROM after AS a
+        JOIN data_feeds AS own ON own.id = a.data_feed_id
+        JOIN data_feeds AS f ON f.id = a.dependency_feed_id
+        WHERE EXISTS (SELECT FROM current_contracts AS c WHERE c.data_contract_id = a.data_contract_id)
+        ON CONFLICT ON CONSTRAINT lineage_edges_pkey DO UPDATE SET
+            feed_number = excluded.feed_number, dependency_number = excluded.dependency_number,
+            is_required = excluded.is_required;
+    ELSIF TG_OP = 'UPDATE' THEN
+        PERFORM rebuild_lineage(contract_ids);
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -3924,7 +3960,8 @@ BEGIN
             WHERE schema_search_vector(s.schema_data) @@ begins_with('d', w.word)
             UNION ALL
             SELECT c.id, 128 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
-            WHERE schema_search_vector(s.schema_data) @@ (begins_with('f', left(w.word, 150)) || begins_with('w', w.word))
+            WHERE schema_search_vector(s.schema_data)
+                @@ (begins_with('f', left(w.word, 150)) || begins_with('w', w.word))
             UNION ALL
             SELECT l.data_contract_id, 64
             FROM systems AS s
@@ -4323,9 +4360,9 @@ CREATE VIEW pycharter.catalogue_issues AS
                   WHERE (l.system_id = s.id))) AS is_used
            FROM pycharter.systems s
         UNION ALL
-         SELECT 'data feed'::text,
-            'pycharter.data_feeds'::regclass,
-            'pycharter.merge_data_feed'::regproc,
+         SELECT 'data feed'::text AS kind,
+            'pycharter.data_feeds'::regclass AS stored_in,
+            'pycharter.merge_data_feed'::regproc AS merged_by,
             f.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contracts c
@@ -4336,54 +4373,35 @@ CREATE VIEW pycharter.catalogue_issues AS
                   WHERE (l.dependency_feed_id = f.id))) AS "exists"
            FROM pycharter.data_feeds f
         UNION ALL
-         SELECT 'business owner'::text,
-            'pycharter.business_owners'::regclass,
-            'pycharter.merge_business_owner'::regproc,
+         SELECT 'business owner'::text AS kind,
+            'pycharter.business_owners'::regclass AS stored_in,
+            'pycharter.merge_business_owner'::regproc AS merged_by,
             b.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contract_business_owners l
                   WHERE (l.business_owner_id = b.id))) AS "exists"
            FROM pycharter.business_owners b
         UNION ALL
-         SELECT 'team'::text,
-            'pycharter.teams'::regclass,
-            'pycharter.merge_team'::regproc,
+         SELECT 'team'::text AS kind,
+            'pycharter.teams'::regclass AS stored_in,
+            'pycharter.merge_team'::regproc AS merged_by,
             t.name,
             (EXISTS ( SELECT
                    FROM pycharter.data_contract_team_access l
                   WHERE (l.team_id = t.id))) AS "exists"
            FROM pycharter.teams t
         UNION ALL
-         SELECT 'domain'::text,
-            'pycharter.domains'::regclass,
-            'pycharter.merge_domain'::regproc,
+         SELECT 'domain'::text AS kind,
+            'pycharter.domains'::regclass AS stored_in,
+            'pycharter.merge_domain'::regproc AS merged_by,
             t.domain,
             (t.total_contracts > 0)
            FROM pycharter.domain_tree t
-        ), named_field AS (
+        ), named_field AS MATERIALIZED (
          SELECT c.id,
             c.name,
             c.version,
-            c.version_sort_key,
-            c.status,
             c.schema_id,
-            c.coercion_rules_id,
-            c.validation_rules_id,
-            c.governance_rules_id,
-            c.metadata_id,
-            c.ownership_id,
-            c.data_feed_id,
-            c.domain_id,
-            c.description,
-            c.is_data_feed,
-            c.published_at,
-            c.created_at,
-            c.updated_at,
-            c.created_by,
-            c.updated_by,
-            c.rule_definition,
-            c.pii,
-            s.schema_data,
             n.kind,
             replace(n.field, '[]'::text, ''::text) AS field
            FROM ((current c
@@ -4401,6 +4419,17 @@ CREATE VIEW pycharter.catalogue_issues AS
                    FROM pycharter.validation_rules r
                   WHERE (r.id = c.validation_rules_id)) n)
           WHERE (NOT COALESCE(((s.schema_data -> 'properties'::text) ? n.field), false))
+        ), known_field AS MATERIALIZED (
+         SELECT s.id AS schema_id,
+            f.fields,
+            f.paths,
+            ((s.schema_data @? '$.**."$ref"?(!(@ like_regex "^#(/|$)") || @ like_regex "%")'::jsonpath) OR (s.schema_data @? '$.**.keyvalue()?((@."key" == "additionalProperties" || @."key" == "patternProperties") && @."value".type() == "object")'::jsonpath) OR (NOT (s.schema_data ? 'properties'::text))) AS may_have_more
+           FROM ((( SELECT DISTINCT n.schema_id
+                   FROM named_field n) given
+             JOIN pycharter.schemas s ON ((s.id = given.schema_id)))
+             CROSS JOIN LATERAL ( SELECT array_agg(f_1.field) AS fields,
+                    array_agg(replace(f_1.path, '[]'::text, ''::text)) AS paths
+                   FROM pycharter.schema_fields(s.schema_data) f_1(pointer, path, field, is_required, property)) f)
         )
  SELECT 'warning'::text AS severity,
     'no_owner'::text AS issue,
@@ -4414,7 +4443,7 @@ CREATE VIEW pycharter.catalogue_issues AS
            FROM pycharter.data_contract_business_owners l
           WHERE (l.data_contract_id = c.id)))) AND (NOT (EXISTS ( SELECT
            FROM pycharter.ownership o
-          WHERE ((o.resource_id = c.ownership_id) AND (o.owner IS NOT NULL))))))
+          WHERE ((o.resource_id = c.ownership_id) AND (btrim(o.owner) <> ''::text))))))
 UNION ALL
  SELECT 'warning'::text AS severity,
     'no_writer_team'::text AS issue,
@@ -4523,7 +4552,7 @@ UNION ALL
 UNION ALL
  SELECT
         CASE
-            WHEN (n.schema_data @? '$.**."$ref"?(!(@ like_regex "^#(/|$)") || @ like_regex "%")'::jsonpath) THEN 'warning'::text
+            WHEN k.may_have_more THEN 'warning'::text
             ELSE 'error'::text
         END AS severity,
     'unknown_field'::text AS issue,
@@ -4536,10 +4565,9 @@ UNION ALL
             ELSE (n.kind || ' rules are for'::text)
         END) AS what,
     'Correct the name, or add the field to the schema.'::text AS remedy
-   FROM named_field n
-  WHERE (NOT (EXISTS ( SELECT
-           FROM pycharter.schema_fields(n.schema_data) f(pointer, path, field, is_required, property)
-          WHERE ((n.field = replace(f.path, '[]'::text, ''::text)) OR ((n.kind = 'pii'::text) AND (n.field = f.field))))))
+   FROM (named_field n
+     JOIN known_field k USING (schema_id))
+  WHERE (NOT COALESCE(((n.field = ANY (k.paths)) OR ((n.kind = 'pii'::text) AND (n.field = ANY (k.fields)))), false))
 UNION ALL
  SELECT 'info'::text AS severity,
         CASE e.kind
@@ -4578,11 +4606,11 @@ UNION ALL
                     e.name
                    FROM entity e
                 UNION ALL
-                 SELECT DISTINCT 'contract'::text,
-                    NULL::regproc AS regproc,
+                 SELECT DISTINCT 'contract'::text AS kind,
+                    NULL::regproc AS merged_by,
                     c.name
                    FROM pycharter.data_contracts c) a
-          GROUP BY a.kind, a.merged_by, (lower(regexp_replace(a.name, '[\s_-]+'::text, ''::text, 'g'::text)))
+          GROUP BY a.kind, a.merged_by, (lower(regexp_replace((a.name COLLATE "default"), '[\s\u00a0_-]+'::text, ''::text, 'g'::text)))
          HAVING (count(*) > 1)) n
 UNION ALL
  SELECT 'warning'::text AS severity,
@@ -5452,6 +5480,8 @@ CREATE TRIGGER data_feed_dependencies_seal_update AFTER UPDATE ON pycharter.data
 CREATE TRIGGER data_feed_dependencies_set_data_feed BEFORE INSERT ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((new.data_feed_id IS NULL)) EXECUTE FUNCTION pycharter.set_data_feed();
 
 CREATE TRIGGER data_feed_dependencies_set_updated BEFORE UPDATE ON pycharter.data_feed_dependencies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 
 CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 

@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples" / "legacy"
 
 # The last migration of each release; and one before the first, so that there is a step up from somewhere.
-HEADS = {"before": "0010-create-cleanup-functions", "0.1.0.dev1": "0011-create-administration-functions"}
+HEADS = {
+    "before": "0010-create-cleanup-functions",
+    "0.1.0.dev1": "0011-create-administration-functions",
+    "0.1.0.dev2": "0018-create-health-view",
+}
 
 
 @pytest.fixture

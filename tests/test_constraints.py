@@ -200,6 +200,7 @@ def rejected() -> Iterator[tuple[str, str]]:
     yield "current_contracts_data_contract_id_fkey", f"{current} ('c', #9)"
     numbers = "INSERT INTO data_feeds (name, number) OVERRIDING SYSTEM VALUE"
     yield "data_feeds_number_key", f"{numbers} SELECT 'another', number FROM data_feeds"
+    yield "data_feeds_number_check", f"{numbers} VALUES ('another', 0)"
     number = "(SELECT number FROM data_feeds WHERE name = 'feed')"
     edge = "INSERT INTO lineage_edges VALUES"
     yield "lineage_edges_pkey", f"{edge} {', '.join(2 * [f'(#1, #2, {number}, {number}, true)'])}"

@@ -442,6 +442,74 @@ def test_first_versions_entered_at_once(catalogue: Conn) -> None:
     ) == [("2.0.0",)]
 
 
+TWO_ACTIVE = (contract("a", "x"), contract("a", "y", version="2.0.0"))
+DEPRECATE = "UPDATE pycharter.data_contracts SET status = 'deprecated' WHERE name = 'a' AND version = '2.0.0'"
+PUBLISH = """
+    WITH schema AS (
+        INSERT INTO pycharter.schemas (name, version, schema_data) VALUES ('a', '1', '{}') RETURNING id
+    )
+    INSERT INTO pycharter.data_contracts (name, version, status, schema_id, data_feed_id)
+    SELECT 'a', '3.0.0', 'active', schema.id, f.id FROM schema, pycharter.data_feeds AS f WHERE f.name = 'a'
+"""
+LINK = """
+    INSERT INTO pycharter.data_feed_dependencies (data_contract_id, dependency_feed_id)
+    SELECT c.id, f.id FROM pycharter.data_contracts AS c, pycharter.data_feeds AS f
+    WHERE c.name = 'a' AND c.version = '1.0.0' AND f.name = 'y'
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (LINK, DEPRECATE),
+        ("DELETE FROM pycharter.data_feed_dependencies", DEPRECATE),
+        ("SELECT pycharter.merge_data_feed('x', 'z')", DEPRECATE),
+        ("SELECT pycharter.merge_data_feed('y', 'z')", PUBLISH),
+        (DEPRECATE, LINK),
+        (PUBLISH, "SELECT pycharter.merge_data_feed('y', 'z')"),
+    ],
+)
+def test_who_changes_dependencies_and_who_changes_versions_wait(
+    catalogue: Conn, first: str, second: str
+) -> None:
+    load(catalogue, *TWO_ACTIVE, contract("z"))
+    catalogue.commit()
+    with psycopg.connect(catalogue.info.dsn) as other, ThreadPoolExecutor() as pool:
+        for connection in (catalogue, other):
+            connection.execute("SET pycharter_sql.overwrite = 'yes'")
+        catalogue.execute(first.encode())
+        waiting = pool.submit(other.execute, second.encode())
+        wait_until_blocked(catalogue, other)
+        catalogue.commit()
+        waiting.result(10)
+        other.commit()
+    assert sorted(select(catalogue, EDGES)) == sorted(select(catalogue, EXPECTED_EDGES))
+
+
+@pytest.mark.parametrize("change", [PUBLISH, LINK])
+def test_an_older_snapshot_is_refused(catalogue: Conn, change: str) -> None:
+    load(catalogue, *TWO_ACTIVE)
+    catalogue.commit()
+    with psycopg.connect(catalogue.info.dsn) as other:
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        other.execute("SELECT")
+        catalogue.execute("SET pycharter_sql.overwrite = 'yes'")
+        catalogue.execute(change.encode())
+        catalogue.commit()
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            other.execute(DEPRECATE.encode())
+
+
+def test_dependencies_one_by_one(catalogue: Conn) -> None:
+    """Each costs the same: no edge but its own is written."""
+    load(catalogue, contract("a"))
+    catalogue.execute("INSERT INTO data_feeds (name) SELECT 'f' || n FROM generate_series(1, 50) AS n")
+    for number in range(1, 51):
+        catalogue.execute(LINK.replace("'y'", f"'f{number}'").encode())
+    ((dead,),) = select(catalogue, "SELECT pg_stat_get_xact_tuples_deleted(%s::regclass)", "lineage_edges")
+    assert dead == 0 and select(catalogue, "SELECT count(*) FROM upstream_feeds('a')") == [(50,)]
+
+
 def wait_until_blocked(conn: Conn, other: Conn) -> None:
     for _ in range(1_000):
         if select(

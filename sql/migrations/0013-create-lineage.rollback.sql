@@ -14,6 +14,7 @@ DROP FUNCTION linked_feeds(integer[], boolean);
 DROP FUNCTION feed_number(text);
 DROP TRIGGER data_feed_dependencies_settle_lineage_insert ON data_feed_dependencies;
 DROP TRIGGER data_feed_dependencies_settle_lineage_update ON data_feed_dependencies;
+DROP TRIGGER data_feed_dependencies_settle_lineage_delete ON data_feed_dependencies;
 DROP FUNCTION follow_dependencies();
 DROP TRIGGER data_contracts_settle_lineage_insert ON data_contracts;
 DROP TRIGGER data_contracts_settle_lineage_update ON data_contracts;

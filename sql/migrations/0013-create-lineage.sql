@@ -10,7 +10,9 @@ ALTER TABLE data_feeds
     -- squawk-ignore adding-field-with-default
     ADD COLUMN number integer NOT NULL GENERATED ALWAYS AS IDENTITY,
     -- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint
-    ADD CONSTRAINT data_feeds_number_key UNIQUE (number);
+    ADD CONSTRAINT data_feeds_number_key UNIQUE (number),
+    -- squawk-ignore constraint-missing-not-valid
+    ADD CONSTRAINT data_feeds_number_check CHECK (number > 0);
 
 COMMENT ON COLUMN data_feeds.number IS
     'Stands for the feed in lineage_edges. Of this database alone: elsewhere the feed has another one.';
@@ -121,11 +123,13 @@ BEGIN
             FROM current_contracts AS c WHERE c.name = ANY (names)
         ),
         changed AS (
+            -- Also where it stays the same: under REPEATABLE READ whoever has chosen by an older state then fails.
             UPDATE current_contracts AS c SET data_contract_id = choice.after
-            FROM choice WHERE c.name = choice.name AND choice.before IS DISTINCT FROM choice.after
+            FROM choice WHERE c.name = choice.name
             RETURNING choice.before, choice.after
         )
-        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen FROM changed;
+        SELECT array_agg(before), chosen || array_agg(after) INTO left_behind, chosen
+        FROM changed WHERE before IS DISTINCT FROM after;
     END IF;
     PERFORM rebuild_lineage(left_behind || chosen);
 END
@@ -179,16 +183,53 @@ CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON data_contrac
 CREATE FUNCTION follow_dependencies() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
+DECLARE
+    contract_ids uuid[];
+    names text[];
 BEGIN
     PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
-    PERFORM rebuild_lineage(ARRAY(SELECT DISTINCT data_contract_id FROM after));
+    IF TG_OP = 'DELETE' THEN
+        contract_ids := ARRAY(SELECT DISTINCT data_contract_id FROM before);
+    ELSE
+        contract_ids := ARRAY(SELECT DISTINCT data_contract_id FROM after);
+    END IF;
+    -- Waits for, and keeps waiting, whoever chooses another current version of the contract meanwhile. What this
+    -- transaction has made itself nobody else can choose, and bulk loads are made of that.
+    names := ARRAY(
+        SELECT DISTINCT c.name FROM data_contracts AS c
+        WHERE c.id = ANY (contract_ids) AND c.status = 'active' AND c.created_at <> now());
+    IF names <> '{}' THEN
+        PERFORM FROM current_contracts WHERE name = ANY (names) ORDER BY name FOR NO KEY UPDATE;
+        UPDATE current_contracts SET data_contract_id = data_contract_id WHERE name = ANY (names);
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        -- These edges alone: a contract's dependencies may come one by one.
+        INSERT INTO lineage_edges (
+            data_contract_id, dependency_feed_id, feed_number, dependency_number, is_required)
+        SELECT a.data_contract_id, a.dependency_feed_id, own.number, f.number, a.dependency_type = 'required'
+        FROM after AS a
+        JOIN data_feeds AS own ON own.id = a.data_feed_id
+        JOIN data_feeds AS f ON f.id = a.dependency_feed_id
+        WHERE EXISTS (SELECT FROM current_contracts AS c WHERE c.data_contract_id = a.data_contract_id)
+        ON CONFLICT ON CONSTRAINT lineage_edges_pkey DO UPDATE SET
+            feed_number = excluded.feed_number, dependency_number = excluded.dependency_number,
+            is_required = excluded.is_required;
+    ELSIF TG_OP = 'UPDATE' THEN
+        PERFORM rebuild_lineage(contract_ids);
+    END IF;
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION follow_dependencies() IS
     'Trigger: a current contract may depend on other feeds now. A dependency that is deleted takes its edge along.';
+
+CREATE TRIGGER data_feed_dependencies_settle_lineage_delete AFTER DELETE ON data_feed_dependencies
+    REFERENCING OLD TABLE AS before
+    FOR EACH STATEMENT EXECUTE FUNCTION follow_dependencies();
 
 CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON data_feed_dependencies
     REFERENCING NEW TABLE AS after

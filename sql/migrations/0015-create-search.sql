@@ -202,7 +202,8 @@ BEGIN
             WHERE schema_search_vector(s.schema_data) @@ begins_with('d', w.word)
             UNION ALL
             SELECT c.id, 128 FROM schemas AS s JOIN data_contracts AS c ON c.schema_id = s.id
-            WHERE schema_search_vector(s.schema_data) @@ (begins_with('f', left(w.word, 150)) || begins_with('w', w.word))
+            WHERE schema_search_vector(s.schema_data)
+                @@ (begins_with('f', left(w.word, 150)) || begins_with('w', w.word))
             UNION ALL
             SELECT l.data_contract_id, 64
             FROM systems AS s

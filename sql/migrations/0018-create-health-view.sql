@@ -19,25 +19,29 @@ entity AS (
             SELECT FROM data_contract_system_sources AS l WHERE l.system_id = s.id) AS is_used
     FROM systems AS s
     UNION ALL
-    SELECT 'data feed', 'data_feeds', 'merge_data_feed', f.name, EXISTS (
+    SELECT 'data feed' AS kind, 'data_feeds'::regclass AS stored_in, 'merge_data_feed'::regproc AS merged_by, f.name,
+        EXISTS (
             SELECT FROM data_contracts AS c WHERE c.data_feed_id = f.id
             UNION ALL
             SELECT FROM data_feed_dependencies AS l WHERE l.dependency_feed_id = f.id)
     FROM data_feeds AS f
     UNION ALL
-    SELECT 'business owner', 'business_owners', 'merge_business_owner', b.name, EXISTS (
+    SELECT 'business owner' AS kind, 'business_owners'::regclass AS stored_in,
+        'merge_business_owner'::regproc AS merged_by, b.name, EXISTS (
             SELECT FROM data_contract_business_owners AS l WHERE l.business_owner_id = b.id)
     FROM business_owners AS b
     UNION ALL
-    SELECT 'team', 'teams', 'merge_team', t.name,
+    SELECT 'team' AS kind, 'teams'::regclass AS stored_in, 'merge_team'::regproc AS merged_by, t.name,
         EXISTS (SELECT FROM data_contract_team_access AS l WHERE l.team_id = t.id)
     FROM teams AS t
     UNION ALL
-    SELECT 'domain', 'domains', 'merge_domain', t.domain, t.total_contracts > 0 FROM domain_tree AS t
+    SELECT 'domain' AS kind, 'domains'::regclass AS stored_in, 'merge_domain'::regproc AS merged_by, t.domain,
+        t.total_contracts > 0
+    FROM domain_tree AS t
 ),
 -- Fields that governance or rules name, where the schema has none of that name at its top.
-named_field AS (
-    SELECT c.*, s.schema_data, n.kind, replace(n.field, '[]', '') AS field
+named_field AS MATERIALIZED (
+    SELECT c.id, c.name, c.version, c.schema_id, n.kind, replace(n.field, '[]', '') AS field
     FROM current AS c
     JOIN schemas AS s ON s.id = c.schema_id
     CROSS JOIN LATERAL (
@@ -48,12 +52,27 @@ named_field AS (
         SELECT 'validation', jsonb_object_keys(r.rules) FROM validation_rules AS r WHERE r.id = c.validation_rules_id
     ) AS n
     WHERE NOT coalesce(s.schema_data -> 'properties' ? n.field, false)
+),
+-- Once a schema, however many of its fields are asked for. An open one, or one that refers to what is not looked up,
+-- may have fields that it does not list.
+known_field AS MATERIALIZED (
+    SELECT s.id AS schema_id, f.fields, f.paths,
+        s.schema_data @? '$.**."$ref" ? (!(@ like_regex "^#(/|$)") || @ like_regex "%")'
+            OR s.schema_data @? '$.**.keyvalue() ? (
+                (@.key == "additionalProperties" || @.key == "patternProperties") && @.value.type() == "object")'
+            OR NOT s.schema_data ? 'properties' AS may_have_more
+    FROM (SELECT DISTINCT n.schema_id FROM named_field AS n) AS given
+    JOIN schemas AS s ON s.id = given.schema_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(f.field) AS fields, array_agg(replace(f.path, '[]', '')) AS paths
+        FROM schema_fields(s.schema_data) AS f
+    ) AS f
 )
 SELECT 'warning' AS severity, 'no_owner' AS issue, c.id AS contract_id, c.name AS contract, c.version,
     'nobody owns it' AS what, 'Link a business owner, or name an owner in its ownership.' AS remedy
 FROM current AS c
 WHERE NOT EXISTS (SELECT FROM data_contract_business_owners AS l WHERE l.data_contract_id = c.id)
-    AND NOT EXISTS (SELECT FROM ownership AS o WHERE o.resource_id = c.ownership_id AND o.owner IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM ownership AS o WHERE o.resource_id = c.ownership_id AND btrim(o.owner) <> '')
 UNION ALL
 SELECT 'warning', 'no_writer_team', c.id, c.name, c.version, 'no team may write its data',
     'Give write access to the team that produces it.'
@@ -125,17 +144,13 @@ SELECT 'error', 'pii_without_retention', c.id, c.name, c.version,
 FROM current AS c
 WHERE c.pii <> '{}' AND coalesce(c.rule_definition -> 'data_retention', 'null') IN ('null', '{}', '[]', '""')
 UNION ALL
--- Where the schema refers to what is not looked up, the field may be there.
-SELECT CASE WHEN n.schema_data @? '$.**."$ref" ? (!(@ like_regex "^#(/|$)") || @ like_regex "%")' THEN 'warning'
-        ELSE 'error' END,
-    'unknown_field', n.id, n.name, n.version,
+SELECT CASE WHEN k.may_have_more THEN 'warning' ELSE 'error' END, 'unknown_field', n.id, n.name, n.version,
     format('its schema has no field "%s", which its %s', n.field, CASE n.kind
         WHEN 'pii' THEN 'governance rules call personal data' ELSE n.kind || ' rules are for' END),
     'Correct the name, or add the field to the schema.'
 FROM named_field AS n
-WHERE NOT EXISTS (
-    SELECT FROM schema_fields(n.schema_data) AS f
-    WHERE n.field = replace(f.path, '[]', '') OR n.kind = 'pii' AND n.field = f.field)
+JOIN known_field AS k USING (schema_id)
+WHERE NOT coalesce(n.field = ANY (k.paths) OR n.kind = 'pii' AND n.field = ANY (k.fields), false)
 UNION ALL
 SELECT 'info', CASE e.kind WHEN 'domain' THEN 'empty_domain' ELSE 'unused_entity' END, NULL, NULL, NULL,
     format(CASE e.kind WHEN 'domain' THEN 'the domain "%2$s" has no contract'
@@ -154,9 +169,9 @@ FROM (
     FROM (
         SELECT e.kind, e.merged_by, e.name FROM entity AS e
         UNION ALL
-        SELECT DISTINCT 'contract', NULL::regproc, c.name FROM data_contracts AS c
+        SELECT DISTINCT 'contract' AS kind, NULL::regproc AS merged_by, c.name FROM data_contracts AS c
     ) AS a
-    GROUP BY a.kind, a.merged_by, lower(regexp_replace(a.name, '[\s_-]+', '', 'g'))
+    GROUP BY a.kind, a.merged_by, lower(regexp_replace(a.name COLLATE "default", '[\s\u00a0_-]+', '', 'g'))
     HAVING count(*) > 1
 ) AS n
 UNION ALL
