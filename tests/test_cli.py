@@ -641,6 +641,7 @@ def test_check(examples: Callable[..., Result], catalogue: Callable[..., Result]
     assert summary == "0 error(s), 1 warning(s), 0 to look at"
     assert catalogue("check").stdout == "0 error(s), 0 warning(s), 0 to look at\n"
     sick = contract("sick", status="active", coercion_rules={"rules": {"gone": "coerce_to_string"}})
+    sick["schema"]["properties"] = {"id": {"type": "integer"}}
     catalogue("load", file(tmp_path / "sick.json", sick))
     assert "1 error(s), 2 warning(s), 1 to look at" in catalogue("check", code=1).stdout
     issues = json.loads(catalogue("check", "--format", "json", code=1).stdout)
