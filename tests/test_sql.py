@@ -228,6 +228,11 @@ KNOWN_LIMITS = {
     # It takes no notice of IF TG_OP; with the trigger for UPDATE it checks the same statements.
     'seal_links, seal_insert: relation "before" does not exist',
     'seal_links, seal_delete: relation "after" does not exist',
+    'follow_versions, settle_lineage_insert: relation "before" does not exist',
+    'follow_versions, settle_lineage_delete: relation "after" does not exist',
+    'follow_dependencies, settle_lineage_insert: relation "before" does not exist',
+    'follow_dependencies, settle_lineage_update: relation "before" does not exist',
+    'follow_dependencies, settle_lineage_delete: relation "after" does not exist',
     # Columns of its dynamic SQL come from TG_ARGV; what it reads into has the table's type whatever they are.
     "seal_components, seal_update: cannot determinate a result of dynamic SQL",
     "seal_components, seal_delete: cannot determinate a result of dynamic SQL",
@@ -237,6 +242,9 @@ KNOWN_LIMITS = {
     'load_entities, : target type is different type than source type, cast "text" value to "text[]" type',
     'load_documents, : target type is different type than source type, cast "text" value to "jsonb" type',
     'load_documents, : target type is different type than source type, cast "text" value to "jsonb[]" type',
+    'feed_cycles, : target type is different type than source type, cast "text" value to "integer[]" type',
+    'reachable_feeds, : target type is different type than source type, cast "text" value to "integer[]" type',
+    'reachable_feeds, : target type is different type than source type, cast "text" value to "boolean[]" type',
     "refuse_domain_cycle, refuse_cycle: target type is different type than source type, "
     'cast "text" value to "uuid[]" type',
 }
