@@ -243,8 +243,10 @@ KNOWN_LIMITS = {
     'load_documents, : target type is different type than source type, cast "text" value to "jsonb" type',
     'load_documents, : target type is different type than source type, cast "text" value to "jsonb[]" type',
     'feed_cycles, : target type is different type than source type, cast "text" value to "integer[]" type',
-    'reachable_feeds, : target type is different type than source type, cast "text" value to "integer[]" type',
-    'reachable_feeds, : target type is different type than source type, cast "text" value to "boolean[]" type',
+    "reachable_feeds, : target type is different type than source type, "
+    'cast "text" value to "integer[]" type',
+    "reachable_feeds, : target type is different type than source type, "
+    'cast "text" value to "boolean[]" type',
     "refuse_domain_cycle, refuse_cycle: target type is different type than source type, "
     'cast "text" value to "uuid[]" type',
 }
