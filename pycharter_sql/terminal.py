@@ -24,7 +24,7 @@ COLOURS = {
     "warning": "yellow",
     "info": "cyan",
 }
-COLOURED_COLUMNS = ("status", "kind", "severity")
+COLOURED_COLUMNS = ("status", "kind")
 LEAST_WIDTH = 6  # of a column that is cut: some letters and the dots
 GAP = 2  # between columns, as tabulate's format "plain" has it
 # A name from a document must not move the cursor of who reads it.
