@@ -173,6 +173,9 @@ def rejected() -> Iterator[tuple[str, str]]:
         yield "data_contracts_version_check", f"UPDATE data_contracts SET version = {version} WHERE id = #1"
     for status in ("'published'", "'Active'", "''"):
         yield "data_contracts_status_check", f"UPDATE data_contracts SET status = {status}"
+    # An UPDATE counts for itself, whatever it says.
+    revision = "INSERT INTO data_contracts (id, name, version, schema_id, data_feed_id, revision) VALUES"
+    yield "data_contracts_revision_check", f"{revision} (#3, 'd', '1', #3, #1, 0)"
     for table in ("governance_rules", "metadata", "ownership"):
         taken, unknown = ("'c@1'", "'x'") if table == "ownership" else ("#1", "#9")
         update = f"UPDATE data_contracts SET {table}_id = %s WHERE id = #2"
