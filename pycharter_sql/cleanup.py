@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.rows import scalar_row
 
 from pycharter_sql.errors import CatalogueError, expecting_catalogue, explanation
+from pycharter_sql.transactions import atomic
 
 Kind = Literal["system", "data_feed", "business_owner", "domain", "team"]
 
@@ -40,7 +41,11 @@ def merge(
 def _call(conn: psycopg.Connection[Any], schema: str, function: str, *names: str) -> Any:
     call = sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(schema, function))
     try:
-        with expecting_catalogue(schema), psycopg.Cursor(conn, row_factory=scalar_row) as cursor:
+        with (
+            expecting_catalogue(schema),
+            atomic(conn),
+            psycopg.Cursor(conn, row_factory=scalar_row) as cursor,
+        ):
             return cursor.execute(call, names).fetchone()
     except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.NoDataFound) as error:
         said = error.diag

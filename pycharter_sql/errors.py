@@ -56,6 +56,8 @@ class DocumentRefused(CatalogueError):
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
         self.refusals = tuple(refusals)
+        # Each stands behind its reason already.
+        self.remedy = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
 
 
 class CatalogueMissing(CatalogueError):

@@ -21,8 +21,8 @@ from psycopg import sql
 from psycopg.rows import scalar_row
 
 from pycharter_sql.errors import ContractNotFound, EntityNotFound, expecting_catalogue, explaining
-from pycharter_sql.loader.sending import atomic
 from pycharter_sql.rows import Outcome
+from pycharter_sql.transactions import atomic
 
 
 def activate(

@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, overload
 from uuid import uuid4
 
-from psycopg import Connection, Cursor, ServerCursor
+from psycopg import Connection, Cursor, NotSupportedError, ServerCursor
 from psycopg.rows import RowFactory, class_row, scalar_row, tuple_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
@@ -313,8 +313,11 @@ def stream_documents(
 
     They stream through a server-side cursor in the caller's transaction, however many they are: the
     transaction must last until the last is read, and an autocommit connection needs
-    ``with conn.transaction()`` around the loop (else psycopg.errors.NoActiveSqlTransaction).
+    ``with conn.transaction()`` around the loop (else psycopg.errors.NoActiveSqlTransaction). Raises
+    psycopg.NotSupportedError in pipeline mode.
     """
+    if conn.info.pipeline_status:
+        raise NotSupportedError("stream_documents needs a cursor of the server, and pipeline mode has none")
     columns = SQL("{schema}.contract_document(c.id)").format(schema=Identifier(schema))
     query, parameters = _selection(columns, schema, filters)
     # Named anew each time, so that two can be read side by side.

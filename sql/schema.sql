@@ -5541,7 +5541,7 @@ CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER business_owners_take_turns BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER business_owners_take_turns BEFORE UPDATE OF name ON pycharter.business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
 
@@ -5637,7 +5637,7 @@ CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds RE
 
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE OF name ON pycharter.data_feeds FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER domains_forget_digests AFTER UPDATE ON pycharter.domains REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -5647,7 +5647,7 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
 
 CREATE TRIGGER domains_set_updated BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER domains_take_turns BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER domains_take_turns BEFORE UPDATE OF name ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER governance_rules_seal_delete AFTER DELETE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
 
@@ -5679,13 +5679,13 @@ CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_i
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER systems_take_turns BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER systems_take_turns BEFORE UPDATE OF name ON pycharter.systems FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER teams_forget_digests AFTER UPDATE ON pycharter.teams REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER teams_take_turns BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER teams_take_turns BEFORE UPDATE OF name ON pycharter.teams FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER validation_rules_seal_delete AFTER DELETE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 

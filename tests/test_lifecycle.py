@@ -167,10 +167,11 @@ def test_the_second_writer_is_told(whole: Conn) -> None:
     read = revision(whole)
     assert register_contract(whole, contract(description="first"), revision=read) is Outcome.UPDATED
     whole.commit()
-    for write in (
+    writes: list[Callable[[], Outcome]] = [
         lambda: register_contract(whole, contract(description="second"), revision=read),
         lambda: activate(whole, "A", "1.0.0", revision=read),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(RevisionConflict, match=r"revision \d+, not 1\n  Somebody else") as caught:
             write()
         assert (caught.value.contract, caught.value.constraint) == ("A@1.0.0", "data_contracts_revision")

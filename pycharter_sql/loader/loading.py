@@ -21,8 +21,9 @@ from pycharter_sql.errors import (
 )
 from pycharter_sql.loader.intake import Intake, Sendable
 from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
-from pycharter_sql.loader.sending import BatchRefused, Run, atomic, sent_everything
+from pycharter_sql.loader.sending import BatchRefused, Run, sent_everything
 from pycharter_sql.rows import Outcome
+from pycharter_sql.transactions import atomic
 
 
 def load(
@@ -100,7 +101,8 @@ def register_contract(
 def _expect_revision(conn: psycopg.Connection[Any], sent: Sendable, revision: int, schema: str) -> None:
     query = sql.SQL("SELECT {}.expect_revision(%s, %s, %s)").format(sql.Identifier(schema))
     with expecting_catalogue(schema), explaining(f"{sent.name}@{sent.version}"):
-        psycopg.Cursor(conn).execute(query, [sent.name, sent.version, revision])
+        # Fetched, so that pipeline mode too has the answer here.
+        psycopg.Cursor(conn).execute(query, [sent.name, sent.version, revision]).fetchone()
 
 
 def _refused(refusals: Sequence[Refusal]) -> CatalogueError:

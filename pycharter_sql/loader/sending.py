@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import generators, sql
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
@@ -243,19 +243,3 @@ def sent_everything(intake: Intake, new_run: Callable[[], Kind], read_ahead: boo
     for batch in intake.settled():
         run.send_carefully(batch)
     return run
-
-
-@contextmanager
-def atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """A block that is written whole or not at all, and leaves committing to the caller."""
-    if conn.autocommit or conn.info.transaction_status != TransactionStatus.IDLE:
-        with conn.transaction():
-            yield
-        return
-    try:
-        yield
-    except BaseException:
-        # The block has begun the caller's transaction, and a savepoint would cost two round trips more.
-        if conn.info.status == ConnStatus.OK:
-            conn.rollback()
-        raise
