@@ -1,13 +1,14 @@
-"""Contracts as PyCharter's Validator and as JSON Schema: held against the real Validator and two validators."""
+"""Contracts for PyCharter's Validator, the real one, and as JSON Schema for two validators."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from copy import deepcopy
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jsonschema
 import jsonschema_rs
@@ -16,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
-from pycharter import Validator
+from pycharter.runtime_validator import Validator
 from pycharter.shared.coercions import COERCION_REGISTRY
 from pycharter.shared.coercions import RENAMED_COERCIONS as RENAMED
 from pycharter.shared.validations import VALIDATION_REGISTRY
 
-from pycharter_sql import loader, queries
+from pycharter_sql import loader, queries, sources
 from pycharter_sql.enforcement import to_jsonschema, to_pycharter
 from pycharter_sql.enforcement.places import places_of
 from pycharter_sql.enforcement.rules import COERCIONS, RENAMED_COERCIONS, VALIDATIONS, Rules
@@ -106,7 +107,7 @@ def refusals(function: Any, contract: Contract) -> list[tuple[str, str]]:
     return [(refusal.pointer, refusal.reason) for refusal in caught.value.refusals]
 
 
-# ------------------------------------------------------------------------------------------------ single rules
+# ----------------------------------------------------------------------------------------------- single rules
 
 
 def test_names() -> None:
@@ -123,7 +124,7 @@ RULES: list[tuple[str, Any, str, list[Any], list[Any]]] = [
     ("min_length", {"threshold": 2}, "string", ["ab", "äöü"], ["", "a"]),
     ("min_length", {"threshold": 2}, "array", [["a", "b"]], [[], ["a"]]),
     ("min_length", {"threshold": 1}, "object", [{"a": 1}], []),
-    ("max_length", {"threshold": 2}, "string", ["", "ab", "𝕏𝕏"], ["abc"]),
+    ("max_length", {"threshold": 2}, "string", ["", "ab", "😀😀"], ["abc"]),
     ("max_length", {"threshold": 1}, "array", [[], ["a"]], [["a", "b"]]),
     ("only_allow", {"allowed_values": ["R", "O"]}, "string", ["R", "O"], ["r", ""]),
     ("only_allow", {"allowed_values": [1, 2.5]}, "number", [1, 1.0, 2.5], [2, 0]),
@@ -204,8 +205,6 @@ COERCED: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("to_float", {"type": "number"}, "7", 7.0),
     ("empty_to_null", {"type": ["integer", "null"]}, "", None),
     ("to_timestamp", {"type": "string", "format": "date-time"}, "2026-01-02", datetime(2026, 1, 2)),
-    ("coerce_to_uuid", {}, str(UUID(int=7)), UUID(int=7)),
-    ("coerce_to_nullable_uuid", {}, str(UUID(int=7)), UUID(int=7)),
 ]
 
 
@@ -225,21 +224,21 @@ def test_coercion(name: str, schema: dict[str, Any], value: Any, coerced: Any) -
         ("coerce_to_boolean", "maybe"),
         ("coerce_to_datetime", "today?"),
         ("coerce_to_date", "2026-13-01"),
-        ("coerce_to_uuid", "7"),
     ],
 )
 def test_coercion_that_fails(name: str, value: str) -> None:
     types = {"integer": "integer", "float": "number", "boolean": "boolean"}
     schema = {"type": type_} if (type_ := types.get(name.removeprefix("coerce_to_"))) else {"type": "string"}
-    coerced = contract(properties(x={} if name == "coerce_to_uuid" else schema), {"x": name})
+    coerced = contract(properties(x=schema), {"x": name})
     assert not pycharter_accepts(coerced, {"x": value})
 
 
 def test_every_coercion_is_tried() -> None:
-    assert {name for name, *_ in COERCED} == {*COERCIONS, *RENAMED_COERCIONS}
+    refused = {"coerce_to_uuid", "coerce_to_nullable_uuid"}
+    assert {name for name, *_ in COERCED} | refused == {*COERCIONS, *RENAMED_COERCIONS}
 
 
-# ---------------------------------------------------------- as good as the rules themselves, whatever the value
+# ------------------------------------------------------------------ what the rules accept, whatever the value
 
 JSON_VALUES = st.one_of(
     st.none(),
@@ -280,7 +279,7 @@ def is_kept(name: str, arguments: dict[str, Any], value: Any) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @pytest.mark.parametrize("name", [name for name in VALIDATIONS if name != "only_allow_if"])
 @given(data=st.data())
 def test_jsonschema_accepts_what_the_rule_accepts(name: str, data: st.DataObject) -> None:
@@ -291,7 +290,7 @@ def test_jsonschema_accepts_what_the_rule_accepts(name: str, data: st.DataObject
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_rules_hold_together_with_the_schema(data: st.DataObject) -> None:
     """Any rules on any schema: what is accepted is what schema and rules accept, each by itself."""
@@ -323,7 +322,7 @@ def test_rules_hold_together_with_the_schema(data: st.DataObject) -> None:
     assert jsonschema_accepts(contract(schema, None, {"x": rules}), {"x": value}) == (by_schema and by_rules)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @pytest.mark.parametrize("name", [name for name in VALIDATIONS if name != "only_allow_if"])
 @given(data=st.data())
 def test_pycharter_carries_out_the_rule(name: str, data: st.DataObject) -> None:
@@ -340,7 +339,7 @@ def test_pycharter_carries_out_the_rule(name: str, data: st.DataObject) -> None:
     assert pycharter_accepts(nested, {"o": {"x": value}}) == kept
 
 
-# -------------------------------------------------------------------------------------------- forms and places
+# ------------------------------------------------------------------------------------------- forms and places
 
 
 @pytest.mark.parametrize(
@@ -402,6 +401,14 @@ def test_forms_of_coercions(written: Any, place: str) -> None:
     assert pycharter_accepts(coerced, {"total": "1.5"})
 
 
+def test_coercion_of_a_field_with_an_odd_name() -> None:
+    coerced = contract(properties(**{"unit-price": {"type": "number"}}), {"unit-price": "to_float"})
+    assert not pycharter_accepts(coerced, {"unit-price": "free"})
+    result = Validator(to_pycharter(coerced)).validate({"unit-price": "1.5"})
+    assert result.data is not None
+    assert result.data.model_dump() == {"unit-price": 1.5}
+
+
 def test_no_rules() -> None:
     bare = contract(properties(x={"type": "string"}), {}, {"x": None, "gone": {}})
     assert to_pycharter(bare) == {
@@ -426,13 +433,14 @@ def test_places(written: bool) -> None:
     rule = {"max_length": {"threshold": 1}}
     rules = {"address.city": rule, "lines[].sku": rule, "billing.town": rule, "unit-price": rule, "a.b": rule}
     ruled = contract(schema, None, None if written else rules)
-    for row, changed in [
+    cases: list[tuple[Row, Row]] = [
         ({"address": {"city": "a"}}, {"address": {"city": "ab"}}),
         ({"lines": [{"sku": "a"}]}, {"lines": [{"sku": "a"}, {"sku": "ab"}]}),
         ({"billing": {"town": "a"}}, {"billing": {"town": "ab"}}),
         ({"unit-price": "a"}, {"unit-price": "ab"}),
         ({"a.b": "a"}, {"a.b": "ab"}),
-    ]:
+    ]
+    for row, changed in cases:
         assert both_accept(ruled, row)
         assert not both_accept(ruled, changed)
     assert both_accept(ruled, {"shipping": {"town": "ab"}}) is not written
@@ -446,19 +454,20 @@ def test_places_that_json_schema_alone_reaches() -> None:
         point={"type": "array", "prefixItems": [{"type": "number"}]},
         **{"party": {"anyOf": [properties(vat={"type": "string"}), properties(ssn={"type": "string"})]}},
     )
-    rules = {
+    rules: dict[str, dict[str, Any]] = {
         "tags[]": {"max_length": 1},
         "prices.*.amount": {"is_positive": None},
         "point[0]": {"less_than_or_equal_to": 9},
         "party.vat": {"max_length": 2},
     }
     ruled = contract(schema, None, rules)
-    for good, bad in [
+    cases: list[tuple[Row, Row]] = [
         ({"tags": ["a"]}, {"tags": ["a", "ab"]}),
         ({"prices": {"EUR": {"amount": 1}}}, {"prices": {"EUR": {"amount": 0}}}),
         ({"point": [9, 10]}, {"point": [10]}),
         ({"party": {"vat": "ab"}}, {"party": {"vat": "abc"}}),
-    ]:
+    ]
+    for good, bad in cases:
         assert jsonschema_accepts(ruled, good)
         assert not jsonschema_accepts(ruled, bad)
     assert refusals(to_pycharter, ruled) == [
@@ -468,7 +477,7 @@ def test_places_that_json_schema_alone_reaches() -> None:
 
 
 def test_what_pycharter_would_read_otherwise() -> None:
-    """No type would be text, $ref in a circle has no end, a pattern may begin anywhere, anyOf is passed over."""
+    """No type would be text, $ref in a circle without end, a pattern at the beginning, anyOf nothing."""
     node = properties(value={"type": "integer"}, next={"$ref": "#/$defs/Node"})
     schema = properties(
         anything={},
@@ -579,7 +588,7 @@ def test_the_contract_stays_as_it_is() -> None:
     assert ruled == before
 
 
-# ---------------------------------------------------------------------------------------------------- refusals
+# --------------------------------------------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
@@ -619,13 +628,6 @@ def test_refused_rules(function: Any, rules: dict[str, Any], pointer: str, reaso
     [
         ({}, {"x": "to_number"}, {}, "/coercion_rules/x", 'no coercion "to_number"'),
         ({}, {"x": ["strip", "uppercase"]}, {}, "/coercion_rules/x", "PyCharter coerces once"),
-        (
-            {},
-            {"x": {"operation": "strip", "parameters": {"a": 1}}},
-            {},
-            "/coercion_rules/x",
-            "names no coercion",
-        ),
         (properties(y={"type": "string"}), {"x.y": "strip"}, {}, "/coercion_rules/x.y", "none within"),
         ({"coercion": "strip"}, {"x": "uppercase"}, {}, "/coercion_rules/x", "says otherwise"),
         (
@@ -644,9 +646,16 @@ def test_refused_rules(function: Any, rules: dict[str, Any], pointer: str, reaso
             "/validation_rules/x",
             "compare",
         ),
-        (False, {}, {}, "/schema/properties/x", "allows no value"),
+        (False, {}, {}, "/schema/properties/x", "no value is allowed"),
         ({"$ref": "https://x.example/y"}, {}, {}, "/schema/properties/x", "cannot follow"),
-        ({}, {"x": "coerce_to_uuid"}, {}, "/coercion_rules/x", "takes no UUID"),
+        ({"format": "uuid"}, {"x": "coerce_to_uuid"}, {}, "/coercion_rules/x", "takes no UUID"),
+        (
+            {"type": ["string", "null"]},
+            {"x": "coerce_to_nullable_uuid"},
+            {},
+            "/coercion_rules/x",
+            "takes no UUID",
+        ),
     ],
 )
 def test_refused_by_pycharter_alone(
@@ -701,7 +710,7 @@ def test_refused_schema() -> None:
     ]
 
 
-# ------------------------------------------------------------------------------------------- as the catalogue has it
+# ------------------------------------------------------------------------------------ as the catalogue has it
 
 
 def test_fields_are_those_of_contract_fields(conn: psycopg.Connection[Any]) -> None:
@@ -732,7 +741,7 @@ def test_fields_are_those_of_contract_fields(conn: psycopg.Connection[Any]) -> N
     pairs = conn.execute(
         "SELECT pointer, path FROM pycharter.schema_fields(%s) ORDER BY 1, 2", [Jsonb(schema)]
     ).fetchall()
-    places = [(p.pointer, p.path) for p in places_of(schema) if p.steps and p.steps[-1][0] == "properties"]
+    places = [(p.pointer, p.path) for p in places_of(schema) if re.search("/properties/[^/]+$", p.pointer)]
     # The same schema by two ways of applicators is one field to both, listed once a way by both.
     assert sorted(set(places)) == sorted(set(pairs))
     rule = {"max_length": {"threshold": 1}}
@@ -754,7 +763,7 @@ def test_fields_are_those_of_contract_fields(conn: psycopg.Connection[Any]) -> N
 
 
 def test_examples(conn: psycopg.Connection[Any]) -> None:
-    loader.load_paths(conn, [Path(__file__).parents[1] / "examples" / "legacy"])
+    loader.load(conn, sources.read([Path(__file__).parents[1] / "examples" / "legacy"]))
     order = queries.get_contract(conn, "Order")
     row = {
         "order_id": 1001,

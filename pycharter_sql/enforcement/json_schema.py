@@ -213,7 +213,7 @@ def _characters(test: Callable[[str], bool]) -> str:
                 ranges.append([code, code])
 
     def written(code: int) -> str:
-        return chr(code) if chr(code).isalnum() else f"\\u{code:04x}"
+        return chr(code) if code > 0xFFFF or chr(code).isalnum() else f"\\u{code:04x}"
 
     return "".join(
         written(first) if first == last else f"{written(first)}-{written(last)}" for first, last in ranges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -20,7 +21,8 @@ def to_pycharter(contract: Contract) -> dict[str, Any]:
     without their name, $ref and anyOf, types that are left out, Draft 4's bounds.
 
     Of the schema PyCharter looks at type, format date and date-time, enum, const, pattern and bounds, in
-    properties, nested objects and lists of objects, and at no other keyword: ``to_jsonschema`` has them all.
+    properties, nested objects and lists of objects, once where these are within themselves, and at no other
+    keyword: ``to_jsonschema`` has them all.
 
     Raises NotEnforceable for each rule that PyCharter cannot carry out as it stands: an unknown one, a
     coercion of a nested field, more than one coercion of a field, ...
@@ -54,6 +56,7 @@ _COERCED_TO = {
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 _UNSEEN = "PyCharter does not look at this part of the schema"
+_BEFORE = "coerce it before PyCharter sees it, and take the rule out"
 _ELSEWHERE = "check it by to_jsonschema(contract), or take the rule out"
 
 
@@ -62,7 +65,8 @@ class _PyCharter:
         self.version = contract.version
         self.rules = Rules(contract)
         self.root = contract.schema
-        self.coercion_rules: dict[str, str] = {}
+        # Of the fields of the contract itself.
+        self.coercions: dict[str, str] = {}
         self.validation_rules: dict[str, Any] = {}
 
     def contract(self) -> dict[str, Any]:
@@ -76,34 +80,47 @@ class _PyCharter:
             for name in rules:
                 pointer = self.rules.pointers[steps, name]
                 self.rules.refuse(pointer, _UNSEEN, _ELSEWHERE)
+        self._put_odd_coercions(schema)
         self.rules.raise_refusals()
-        return {
-            "json_schema": {"version": self.version} | schema,
-            "coercion_rules": {"rules": self.coercion_rules},
-            "validation_rules": {"rules": self.validation_rules},
-        }
+        # A copy: what the caller does to it must not reach the contract.
+        return deepcopy(
+            {
+                "json_schema": {"version": self.version} | schema,
+                "coercion_rules": {"rules": self.coercions},
+                "validation_rules": {"rules": self.validation_rules},
+            }
+        )
 
     def _take_coercion(self, steps: Steps, names: list[str]) -> None:
         pointer = self.rules.pointers[steps, "coercion"]
         for name in names:
             if name not in COERCIONS:
                 self.rules.refuse(pointer, f'PyCharter has no coercion "{name}"', one_of(name, COERCIONS))
-        before = "coerce it before PyCharter sees it, and take the rule out"
         ((keyword, key), *further) = steps or ((None, None),)
         if keyword != "properties" or further:
-            self.rules.refuse(
-                pointer, "PyCharter coerces the fields of the contract itself, none within", before
-            )
+            reason = "PyCharter coerces the fields of the contract itself, none within"
+            self.rules.refuse(pointer, reason, _BEFORE)
         elif len(set(names)) > 1:
-            self.rules.refuse(pointer, f"PyCharter coerces once, not by {', '.join(names)}", before)
+            self.rules.refuse(pointer, f"PyCharter coerces once, not by {', '.join(names)}", _BEFORE)
         else:
-            self.coercion_rules[str(key)] = names[0]
+            self.coercions[str(key)] = names[0]
+
+    def _put_odd_coercions(self, schema: dict[str, Any]) -> None:
+        """Coercions of fields that have no name for coercion_rules go into the schema, as they once did."""
+        properties = schema.get("properties", {})
+        for name in [name for name in self.coercions if not _FIELD_NAME.fullmatch(name)]:
+            if name in properties and name == name.strip() and not name.startswith("$"):
+                properties[name]["coercion"] = self.coercions.pop(name)
+            else:
+                pointer = self.rules.pointers[(("properties", name),), "coercion"]
+                self.rules.refuse(pointer, "PyCharter cannot coerce a field of this name", _BEFORE)
 
     def _read(self, given: dict[str, Any] | bool, steps: Steps, seen: frozenset[str]) -> dict[str, Any]:
         """A schema with all that PyCharter looks at where PyCharter looks for it, its rules in it."""
         if given is False:
-            self.rules.refuse("/schema", "false allows no value, which PyCharter cannot say", _ELSEWHERE)
-        schema, seen = self._plain({} if isinstance(given, bool) else given, seen)
+            reason = "PyCharter cannot say that no value is allowed"
+            self.rules.refuse(f"/schema{_pointer(steps)}", reason, _ELSEWHERE)
+        schema, seen = self._plain({} if isinstance(given, bool) else given, steps, seen)
         types = schema.pop("type")
         items = schema.pop("items", {})
         for keyword in (*_UNREAD, *INLINE):
@@ -125,21 +142,22 @@ class _PyCharter:
         else:
             schema.pop("properties", None)
             schema["type"] = types if len(types) > 1 else types[0]
-            coerced = self.coercion_rules.get(str(steps[0][1]), "") if len(steps) == 1 else ""
+            coerced = self.coercions.get(str(steps[0][1]), "") if len(steps) == 1 else ""
             if "string" in others and coerced in _COERCED_TO:
                 # Else PyCharter would refuse what its own coercion makes.
                 schema.setdefault("format", _COERCED_TO[coerced])
-            if bounds := sorted(_BOUNDS & schema.keys()) if self._is_unbounded(schema, others) else []:
+            elif coerced.endswith("_uuid"):
+                pointer = self.rules.pointers[steps, "coercion"]
+                self.rules.refuse(pointer, f"PyCharter takes no UUID, as {coerced} makes, for text", _BEFORE)
+            bounds = sorted(_BOUNDS & schema.keys())
+            if bounds and (len(others) > 1 or schema.get("format") in _DATES):
                 reason = f"PyCharter cannot hold a value of this type to {', '.join(bounds)}"
-                self.rules.refuse(f"/schema{_pointer(steps)}", reason, "check it by to_jsonschema(contract)")
+                self.rules.refuse(f"/schema{_pointer(steps)}", reason, _ELSEWHERE)
         pattern = schema.get("pattern")
         if pattern is not None and (not pattern.startswith("^") or "|" in pattern):
             # It may begin anywhere; PyCharter looks at the beginning alone.
             schema["pattern"] = rf"^[\s\S]*?(?:{pattern})"
         return schema
-
-    def _is_unbounded(self, schema: dict[str, Any], types: list[str]) -> bool:
-        return len(types) > 1 or schema.get("format") in _DATES
 
     def _read_properties(
         self, properties: dict[str, Any], steps: Steps, seen: frozenset[str]
@@ -171,9 +189,8 @@ class _PyCharter:
             return {name: read[name] for name in order.static_order()}
         except CycleError as error:
             circle = ", ".join(dict.fromkeys(error.args[1]))
-            self.rules.refuse(
-                f"/schema{_pointer(steps)}", f"only_allow_if of {circle} depend on each other", _ELSEWHERE
-            )
+            reason = f"only_allow_if of {circle} depend on each other"
+            self.rules.refuse(f"/schema{_pointer(steps)}", reason, _ELSEWHERE)
             return read
 
     def _check(self, name: str, rule: Rule, schema: dict[str, Any], pointer: str, in_component: bool) -> None:
@@ -188,10 +205,12 @@ class _PyCharter:
         ):
             reason = "PyCharter reads the field as a time, and cannot hold the text to a rule"
             self.rules.refuse(pointer, reason, _ELSEWHERE)
-        elif rule.name == "is_unique" and ("object" in items or "array" in items):
+        elif rule.name == "is_unique" and items in ("object", "array"):
             self.rules.refuse(pointer, "PyCharter cannot compare lists or objects", _ELSEWHERE)
 
-    def _plain(self, given: dict[str, Any], seen: frozenset[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    def _plain(
+        self, given: dict[str, Any], steps: Steps, seen: frozenset[str]
+    ) -> tuple[dict[str, Any], frozenset[str]]:
         """A schema without $ref, anyOf, oneOf, allOf, as plain_property() of 0014-create-field-views has it.
 
         Its type is a list. PyCharter takes what has no type for text.
@@ -203,7 +222,8 @@ class _PyCharter:
                 target = referred_to(self.root, reference)
                 if target is None:
                     reason = f"PyCharter cannot follow the $ref {shown(reference)}"
-                    self.rules.refuse("/schema", reason, "write what it names into the schema")
+                    remedy = "write what it names into the schema"
+                    self.rules.refuse(f"/schema{_pointer(steps)}", reason, remedy)
                 elif reference in seen:
                     # PyCharter cannot go in circles: from here on any such value will do.
                     schema = {"type": target.get("type", "object")} | schema
@@ -221,7 +241,8 @@ class _PyCharter:
                     schema = others[0] | schema
                 elif "type" not in schema:
                     plain = [
-                        self._plain(m, seen)[0] if isinstance(m, dict) else {"type": _TYPES} for m in others
+                        self._plain(m, steps, seen)[0] if isinstance(m, dict) else {"type": _TYPES}
+                        for m in others
                     ]
                     schema["type"] = sorted({type_ for member in plain for type_ in member["type"]})
             else:
