@@ -308,7 +308,7 @@ def test_rules_hold_together_with_the_schema(data: st.DataObject) -> None:
                 "minimum": NUMBERS,
                 "exclusiveMinimum": NUMBERS,
                 "pattern": st.sampled_from(["a", "^[^a]"]),
-                "enum": st.lists(JSON_VALUES, min_size=1),
+                "enum": st.lists(st.one_of(JSON_VALUES, st.booleans()), min_size=1),
                 "uniqueItems": st.booleans(),
                 "allOf": st.just([{"not": {"const": "a"}}]),
                 "$ref": st.just("#/$defs/short"),
@@ -409,6 +409,22 @@ def test_coercion_of_a_field_with_an_odd_name() -> None:
     assert result.data.model_dump() == {"unit-price": 1.5}
 
 
+@pytest.mark.parametrize("name", ["title", "version", "rules"])
+def test_field_with_a_name_of_pycharters_own(name: str) -> None:
+    rules = {name: {"max_length": {"threshold": 2}}}
+    ruled = contract(properties(**{name: {"type": "string"}, "y": {"type": "string"}}), None, rules)
+    assert both_accept(ruled, {name: "ab"})
+    assert not both_accept(ruled, {name: "abc"})
+    coerced = contract(ruled.schema, {name: "strip", "y": "strip"}, rules)
+    if name == "rules":
+        assert refusals(to_pycharter, coerced) == [
+            ("/coercion_rules/rules", "PyCharter cannot coerce a field of this name")
+        ]
+    else:
+        assert pycharter_accepts(coerced, {name: " ab ", "y": "z"})
+        assert not pycharter_accepts(coerced, {name: " abc "})
+
+
 def test_no_rules() -> None:
     bare = contract(properties(x={"type": "string"}), {}, {"x": None, "gone": {}})
     assert to_pycharter(bare) == {
@@ -476,6 +492,22 @@ def test_places_that_json_schema_alone_reaches() -> None:
     ]
 
 
+def test_what_is_closed_stays_closed() -> None:
+    """A rule beside an anyOf does not describe the field where the anyOf does not."""
+    schema = {
+        "type": "object",
+        "anyOf": [
+            properties(kind={"const": "person"}, name={"type": "string"}) | {"required": ["kind"]},
+            properties(kind={"const": "firm"}) | {"required": ["kind"]},
+        ],
+        "unevaluatedProperties": False,
+    }
+    ruled = contract(schema, None, {"name": {"max_length": {"threshold": 2}}})
+    assert jsonschema_accepts(ruled, {"kind": "person", "name": "ab"})
+    assert not jsonschema_accepts(ruled, {"kind": "person", "name": "abc"})
+    assert not jsonschema_accepts(ruled, {"kind": "firm", "name": "ab"})
+
+
 def test_what_pycharter_would_read_otherwise() -> None:
     """No type would be text, $ref in a circle without end, a pattern at the beginning, anyOf nothing."""
     node = properties(value={"type": "integer"}, next={"$ref": "#/$defs/Node"})
@@ -487,6 +519,7 @@ def test_what_pycharter_would_read_otherwise() -> None:
         either={"oneOf": [{"type": "integer"}, {"type": "string"}]},
         node={"$ref": "#/$defs/Node"},
         mixed={"type": "array"},
+        point={"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}},
         inside={"type": "string", "pattern": "b|^c"},
         all={
             "allOf": [
@@ -500,6 +533,7 @@ def test_what_pycharter_would_read_otherwise() -> None:
     good: list[Row] = [
         {"anything": [1], "given": {"a": 1}, "code": 1, "noise": None, "either": 5, "mixed": [1, "a", None]},
         {"anything": "a", "code": "a", "noise": 3, "either": "a", "node": {"next": {"next": {"value": 1}}}},
+        {"point": ["a", 1, 2]},
         {"inside": "abc", "all": {"x": 1, "y": 2}, "validations": "a"},
     ]
     bad: list[Row] = [

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema_rs
 
 from pycharter_sql.documents.merging import same_json
-from pycharter_sql.enforcement.places import ALL_MAPS, ALL_SINGLE, LISTS, Steps
+from pycharter_sql.enforcement.places import ALL_MAPS, ALL_SINGLE, LISTS, Steps, places_of
 from pycharter_sql.enforcement.rules import INLINE, Rule, Rules
 from pycharter_sql.rows import Contract
 
@@ -39,6 +39,10 @@ class _JsonSchema:
         self.out = _without_inline_rules(deepcopy(contract.schema))
         self.out.pop("version", None)
         self.is_draft_4 = "draft-04" in self.out.get("$schema", "")
+        self.is_closed = any(
+            not place.schema.keys().isdisjoint({"unevaluatedProperties", "unevaluatedItems"})
+            for place in places_of(contract.schema)
+        )
         self.left_out = [
             f"{self.rules.pointers[steps, 'coercion']}: {', '.join(names)}"
             for steps, names in self.rules.coercions.items()
@@ -97,7 +101,7 @@ class _JsonSchema:
             case "is_unique", _:
                 return {"uniqueItems": True}
             case name, _:
-                return {"pattern": _pattern(name)}
+                return deepcopy(_text(name))
 
     def _add_condition(self, steps: Steps, rule: Rule, pointer: str) -> None:
         """only_allow_if, of the object: the condition does not hold, or the value is allowed."""
@@ -147,12 +151,13 @@ class _JsonSchema:
         if "$ref" in schema:
             # Before draft 2019-09 a $ref hides what is beside it.
             parts.append({"$ref": schema.pop("$ref")})
-        parts.append(added)
+        # What is said within a not leaves unevaluated what was so before.
+        parts.append({"not": {"not": added}} if self.is_closed else added)
         return innermost
 
 
 def _add(schema: dict[str, Any], keywords: dict[str, Any]) -> None:
-    if any(key in schema and schema[key] != value for key, value in keywords.items()):
+    if any(key in schema and not same_json(schema[key], value) for key, value in keywords.items()):
         schema.setdefault("allOf", []).append(keywords)
     else:
         schema |= keywords
@@ -163,7 +168,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     distinct: list[Any] = []
     for value in values:
         if not any(same_json(value, other) for other in distinct):
-            distinct.append(value)
+            distinct.append(deepcopy(value))
     return distinct
 
 
@@ -220,27 +225,29 @@ def _characters(test: Callable[[str], bool]) -> str:
     )
 
 
-# Python's $ also matches before a line feed at the end.
-_END = r"\n?(?![\s\S])"
+# Python's $ also matches before a line feed at the end: so these rules take one there, as does the pattern of
+# a validator in Python, which would take two.
+_NOT_TWO = {"not": {"type": "string", "pattern": r"\n\n"}}
 
 
 @cache
-def _pattern(name: str) -> str:
-    """What a rule without arguments looks for, in characters that mean the same to every validator."""
+def _text(name: str) -> dict[str, Any]:
+    """The keywords of a rule without arguments, in characters that mean the same to every validator."""
     space, digit = _characters(str.isspace), _characters(str.isdecimal)
     match name:
         case "non_empty_string":
-            return f"[^{space}]"
+            return {"pattern": f"[^{space}]"}
         case "no_capital_characters":
-            return f"^[^{_characters(str.isupper)}]*(?![\\s\\S])"
+            return {"pattern": f"^[^{_characters(str.isupper)}]*$"}
         case "no_special_characters":
-            return f"^[a-zA-Z0-9{space}]*(?![\\s\\S])"
+            return {"pattern": f"^[a-zA-Z0-9{space}]*$"}
         case "is_alphanumeric":
-            return f"^[{_characters(str.isalnum)}]+(?![\\s\\S])"
+            no_line_feed = {"not": {"type": "string", "pattern": r"\n"}}
+            return {"pattern": f"^[{_characters(str.isalnum)}]+$"} | no_line_feed
         case "is_numeric_string":
-            return rf"^-?[{digit}]+(\.[{digit}]+)?{_END}"
+            return {"pattern": rf"^-?[{digit}]+(\.[{digit}]+)?\n?$"} | _NOT_TWO
         case "is_email":
-            return rf"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{{2,}}{_END}"
+            return {"pattern": r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}\n?$"} | _NOT_TWO
         case "is_url":
-            return rf"^https?://[^{space}/$.?#][^\n][^{space}]*{_END}"
+            return {"pattern": rf"^https?://[^{space}/$.?#][^\n][^{space}]*\n?$"} | _NOT_TWO
     raise ValueError(name)

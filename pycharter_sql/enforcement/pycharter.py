@@ -52,8 +52,8 @@ _COERCED_TO = {
     "coerce_to_datetime": "date-time",
     "coerce_to_nullable_datetime": "date-time",
 }
-# PyCharter reads rules of fields of such names alone.
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+# PyCharter reads rules of fields of such names alone; those of a field title it passes over.
+_FIELD_NAME = re.compile(r"(?!(?:title|version|rules)$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 _UNSEEN = "PyCharter does not look at this part of the schema"
 _BEFORE = "coerce it before PyCharter sees it, and take the rule out"
@@ -109,7 +109,7 @@ class _PyCharter:
         """Coercions of fields that have no name for coercion_rules go into the schema, as they once did."""
         properties = schema.get("properties", {})
         for name in [name for name in self.coercions if not _FIELD_NAME.fullmatch(name)]:
-            if name in properties and name == name.strip() and not name.startswith("$"):
+            if name in properties and name == name.strip() and name[:1] != "$" and name != "rules":
                 properties[name]["coercion"] = self.coercions.pop(name)
             else:
                 pointer = self.rules.pointers[(("properties", name),), "coercion"]
@@ -122,7 +122,7 @@ class _PyCharter:
             self.rules.refuse(f"/schema{_pointer(steps)}", reason, _ELSEWHERE)
         schema, seen = self._plain({} if isinstance(given, bool) else given, steps, seen)
         types = schema.pop("type")
-        items = schema.pop("items", {})
+        items = schema.pop("items", {}) if "prefixItems" not in schema else {}
         for keyword in (*_UNREAD, *INLINE):
             if keyword != "additionalProperties" or schema.get(keyword) is not False:
                 schema.pop(keyword, None)
