@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from copy import deepcopy
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -388,10 +390,15 @@ def test_arguments_without_their_names(name: str, written: Any, arguments: dict[
     "written",
     ["to_float", ["coerce_to_float"], {"operation": "coerce_to_float"}, [{"operation": "to_float"}]],
 )
-@pytest.mark.parametrize("place", ["component", "coercion", "$total"])
+@pytest.mark.parametrize("place", ["component", "coercion", "x-validators", "$total"])
 def test_forms_of_coercions(written: Any, place: str) -> None:
     number: dict[str, Any] = {"type": "number"}
-    if place == "coercion":
+    if place == "x-validators":
+        coerced = contract(
+            properties(total=number | {place: [{"name": "to_float", "pre": True}, "is_positive"]})
+        )
+        assert not pycharter_accepts(coerced, {"total": "-1"})
+    elif place == "coercion":
         coerced = contract(properties(total=number | {"coercion": written}))
     else:
         coerced = contract(properties(total=number), {"total" if place == "component" else place: written})
@@ -611,6 +618,11 @@ def test_what_json_schema_leaves_out() -> None:
     }
 
 
+def test_neither_validator_is_needed() -> None:
+    code = "import sys, pycharter_sql.enforcement; print({'pycharter', 'jsonschema'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_the_contract_stays_as_it_is() -> None:
     schema = properties(x={"$ref": "#/$defs/X", "validations": {"max_length": 1}}) | {
         "$defs": {"X": {"type": "string"}}
@@ -640,7 +652,7 @@ def test_the_contract_stays_as_it_is() -> None:
         ({"x": {"matches_regex": "("}}, "/x/matches_regex", 'pattern of matches_regex cannot be "("'),
         ({"x": {"is_url": {"severity": "loud"}}}, "/x/is_url", 'severity cannot be "loud"'),
         ({"x": 5}, "/x", "5 is no rule"),
-        ({"x": [{"name": "strip", "pre": True}]}, "/x/0", "strip coerces"),
+        ({"x": [{"pre": True}]}, "/x/0/pre", 'PyCharter has no rule "pre"'),
         ({"x": [{"max_length": 1}, {"max_length": 2}]}, "/x/1/max_length", "differs from what"),
         (
             {"x": {"only_allow_if": {"condition_field": "y", "condition_value": 1, "allowed_values": [1]}}},

@@ -162,6 +162,9 @@ class Rules:
             self.refuse(pointer, f"says {shown(given)}, and {at} says otherwise", "keep one of the two")
 
     def _add_validations(self, steps: Steps, given: Any, pointer: str) -> None:
+        for index, item in enumerate(given) if isinstance(given, list) else ():
+            if _is_coercion(item):
+                self._add_coercion(steps, item["name"], f"{pointer}/{index}")
         for name, arguments, written in self._each(given, pointer):
             rule = self._rule(name, arguments, written)
             if rule is not None and self._has_sibling(steps, rule, written):
@@ -192,13 +195,12 @@ class Rules:
                 yield given, None, pointer
             case list():
                 for index, item in enumerate(given):
-                    yield from self._each(item, f"{pointer}/{index}")
+                    if not _is_coercion(item):
+                        yield from self._each(item, f"{pointer}/{index}")
             case {"assertion": str(name), **rest} | {"name": str(name), **rest}:
                 # As PyCharter's editor writes them, and its x-validators.
                 arguments = rest.get("parameters", rest.get("params")) or {}
-                if rest.get("pre"):
-                    self.refuse(pointer, f"{name} coerces", "write it as the field's coercion")
-                elif isinstance(arguments, dict) and "severity" in rest:
+                if isinstance(arguments, dict) and "severity" in rest:
                     yield name, arguments | {"severity": rest["severity"]}, pointer
                 else:
                     yield name, arguments, pointer
@@ -243,6 +245,11 @@ class Rules:
             self.refuse(pointer, f"severity cannot be {shown(severity)}", "use error or warning")
             return None
         return Rule(name, arguments, severity == "warning")
+
+
+def _is_coercion(item: Any) -> bool:
+    """Whether an item of x-validators changes the value, before it is validated."""
+    return isinstance(item, dict) and item.get("pre") is True and isinstance(item.get("name"), str)
 
 
 def one_of(name: str, known: dict[str, Any] | tuple[str, ...]) -> str:
