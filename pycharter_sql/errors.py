@@ -60,6 +60,15 @@ class DocumentRefused(CatalogueError):
         self.remedy = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
 
 
+class NotEnforceable(CatalogueError):
+    """A contract says what cannot be carried over to what is to enforce it; ``refusals`` holds each of these
+    with its place and remedy. Their ``source`` is the contract, name@version."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__("\n".join(map(str, refusals)))
+        self.refusals = tuple(refusals)
+
+
 class CatalogueMissing(CatalogueError):
     """The schema does not hold the catalogue, or one older than this code."""
 
