@@ -148,7 +148,7 @@ def main(ctx: click.Context, dsn: str | None, schema: str) -> None:
 # ---------------------------------------------------------------------------------------------------------
 # What goes out
 
-output_format = click.option(
+output_format: Callable[[Command], Command] = click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "json", "yaml"]),
@@ -156,7 +156,7 @@ output_format = click.option(
     show_default=True,
     help="How to write the result.",
 )
-output_file = click.option(
+output_file: Callable[[Command], Command] = click.option(
     "--output",
     "-o",
     type=click.File("w", encoding="utf-8", lazy=True),
@@ -192,7 +192,7 @@ def _yaml(value: Any) -> str:
 # ---------------------------------------------------------------------------------------------------------
 # Migrations
 
-lock_timeout = click.option(
+lock_timeout: Callable[[Command], Command] = click.option(
     "--lock-timeout",
     default=migrations.LOCK_TIMEOUT,
     show_default=True,
@@ -487,7 +487,7 @@ def _refusal(refusal: Refusal) -> str:
 # ---------------------------------------------------------------------------------------------------------
 # Cleaning up
 
-kind = click.argument("kind", type=click.Choice(get_args(cleanup.Kind)))
+kind: Callable[[Command], Command] = click.argument("kind", type=click.Choice(get_args(cleanup.Kind)))
 
 
 @main.command()

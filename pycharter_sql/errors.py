@@ -55,7 +55,7 @@ class DocumentRefused(CatalogueError):
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
-        self.refusals = tuple(refusals)
+        self.refusals: tuple[Refusal, ...] = tuple(refusals)
         # Each stands behind its reason already.
         self.remedy = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
 
@@ -66,7 +66,7 @@ class NotEnforceable(CatalogueError):
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
-        self.refusals = tuple(refusals)
+        self.refusals: tuple[Refusal, ...] = tuple(refusals)
 
 
 class CatalogueMissing(CatalogueError):
@@ -111,7 +111,7 @@ class ConstraintBroken(CatalogueError):
         super().__init__(reason, remedy=remedy or self.usual_remedy)
         self.constraint = constraint
         self.contract = contract
-        self.refusals = tuple(refusals)
+        self.refusals: tuple[Refusal, ...] = tuple(refusals)
 
 
 class RevisionConflict(ConstraintBroken):

@@ -38,7 +38,7 @@ SOURCE = "package:pycharter_sql.sql:migrations"  # as yoyo names a directory wit
 SECONDS_BETWEEN_ATTEMPTS = 0.1
 TO_WRITE = "Connect to the primary: target_session_attrs=read-write finds it among several hosts."
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 State = Literal["applied", "pending", "changed", "missing"]

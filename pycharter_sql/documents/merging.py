@@ -65,7 +65,7 @@ class Merger:
     def __init__(self, a: Document, b: Document) -> None:
         self.a = a
         self.b = b
-        self.origins = dict(a.origins)
+        self.origins: dict[str, Place] = dict(a.origins)
         self.refusals: list[Refusal] = []
 
     def key(self, key: str) -> Any:

@@ -95,11 +95,11 @@ class Intake:
     ) -> None:
         self.documents = documents
         self.prefix_namespace = prefix_namespace
-        self.read = 0
-        self.unread = 0  # documents that were refused before they had a number
+        self.read: int = 0
+        self.unread: int = 0  # documents that were refused before they had a number
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
-        self.merged = 0
+        self.merged: int = 0
         self.kept: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self._copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY)  # noqa: SIM115  # closed on exit

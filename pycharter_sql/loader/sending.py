@@ -58,12 +58,12 @@ class Run(ABC):
             )
         self.conn = conn
         self.schema = schema
-        self.query = sql.SQL(self.call).format(
+        self.query: sql.Composed = sql.SQL(self.call).format(
             schema=sql.Identifier(schema), overwrite=sql.Literal(overwrite)
         )
         self.alone = alone  # a single document is not worth a digest
         # In an empty catalogue there is nothing to ask for.
-        self.knowing = not alone and self._has_digests()
+        self.knowing: bool = not alone and self._has_digests()
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
 
