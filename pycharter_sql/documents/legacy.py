@@ -30,9 +30,9 @@ from pycharter_sql.documents.model import (
 )
 from pycharter_sql.documents.shapes import as_contract_file, refusal_of
 from pycharter_sql.documents.validity import (
-    DOCUMENT,
-    ENTITIES,
     MAX_PROBLEMS,
+    contract_validator,
+    entities_validator,
     invalid,
     is_storable,
     is_too_deep,
@@ -71,16 +71,16 @@ def normalise(raw: Raw, *, prefix_namespace: bool = False) -> Document:
         raise DocumentRefused([refusal_of(raw, *problem) for problem in problems])
     refusals: list[Refusal] = []
     keys = raw.content.keys()
-    validator = DOCUMENT
+    validator = contract_validator
     if keys <= DOCUMENT_KEYS and "name" in keys and "version" in keys and not raw.parts:
         document = _from_contract_document(raw, refusals)
     elif (entities := entity_document(raw)) is not None:
-        document, validator = entities, ENTITIES
+        document, validator = entities, entities_validator
     else:
         document = _from_legacy(raw, prefix_namespace, refusals)
     refusals += [
         Refusal(place.source, place.pointer, reason, remedy)
-        for pointer, reason, remedy in invalid(document.content, validator)
+        for pointer, reason, remedy in invalid(document.content, validator())
         for place in [document.place(pointer)]
     ]
     if refusals:

@@ -30,15 +30,23 @@ MAX_PROBLEMS = 100
 # and millions of them do not fit into the memory.
 _MAX_VALUES = 100_000
 
-DOCUMENT = jsonschema_rs.validator_for(DOCUMENT_SCHEMA)
 
-ENTITIES = jsonschema_rs.validator_for(
-    {
-        **DOCUMENT_SCHEMA["$defs"]["entities"],
-        "$schema": DOCUMENT_SCHEMA["$schema"],
-        "$defs": DOCUMENT_SCHEMA["$defs"],
-    }
-)
+@cache
+def contract_validator() -> jsonschema_rs.Validator:
+    """The contract document's schema, compiled."""
+    return jsonschema_rs.validator_for(DOCUMENT_SCHEMA)
+
+
+@cache
+def entities_validator() -> jsonschema_rs.Validator:
+    """The entity document's schema, compiled."""
+    return jsonschema_rs.validator_for(
+        {
+            **DOCUMENT_SCHEMA["$defs"]["entities"],
+            "$schema": DOCUMENT_SCHEMA["$schema"],
+            "$defs": DOCUMENT_SCHEMA["$defs"],
+        }
+    )
 
 
 def is_storable(value: Any) -> bool:
@@ -123,7 +131,7 @@ def unstorable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[tuple[
 
 
 def invalid(content: dict[str, Any], validator: jsonschema_rs.Validator) -> Iterator[tuple[str, str, str]]:
-    """What ``DOCUMENT`` or ``ENTITIES``, or the JSON Schema of its ``schema``, has against a document."""
+    """What the validator, or the JSON Schema of its ``schema``, has against a document."""
     if not validator.is_valid(content):
         for error in _errors(validator, content):
             yield from _explained(error, content)

@@ -16,7 +16,6 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from pycharter_sql import migrations
 from pycharter_sql.documents import Place, Raw, normalise
 from pycharter_sql.errors import CatalogueError, DocumentRefused, Refusal
 from pycharter_sql.sources.parsing import Malformed, parse_json
@@ -49,6 +48,8 @@ def read_database(dsn: str, *, schema: str = "pycharter") -> Iterator[Raw | Refu
     Raises CatalogueError where the database cannot be read or the schema holds none of the layouts. Nor is
     a layout in between read in part: tables that hang on contracts and are not known are an error.
     """
+    from pycharter_sql import migrations  # and with it yoyo, which nobody else needs who reads documents
+
     with migrations.connect(dsn) as connection, _explained(connection, schema):
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
