@@ -6,7 +6,7 @@ PROCESSES := --numprocesses 2
 # A rollback drops what its migration made. The rest is what .squawk.toml excludes, which --exclude overrides.
 NOT_IN_ROLLBACKS := ban-alter-identity,ban-drop-column,ban-drop-function,ban-drop-table,ban-drop-view,require-lock-timeout,require-statement-timeout
 
-.PHONY: demo test test-matrix lint snapshot bench clean
+.PHONY: demo test test-matrix lint snapshot bench docs package clean
 
 demo: .venv/installed-embedded
 	$(BIN)/pycharter-sql demo
@@ -21,6 +21,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes pycharter_sql --ignoreexternal
 	$(BIN)/squawk --exclude-path '*.rollback.sql' sql/migrations/*.sql
 	$(BIN)/squawk --exclude $(NOT_IN_ROLLBACKS) sql/migrations/*.rollback.sql
 
@@ -34,9 +35,20 @@ bench: .venv/installed-benchmarks
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.questions
 	$(BIN)/python -m benchmarks.lineage
+	$(BIN)/python -m benchmarks.imports
+
+docs: .venv/installed-docs
+	$(BIN)/mkdocs build --strict
+
+# The wheel is built from the source distribution, so that this is complete.
+package: .venv/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Installed anew only when what is to be installed has changed.
