@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PATTERNS = (
     "*.md",
     "docs/*.md",
+    "docs/site_files.py",
     "benchmarks/README.md",
     "pycharter_sql/contract-document.schema.json",
     "sql/schema.sql",

@@ -22,7 +22,6 @@ from pycharter_sql.sources.parsing import (
     json_document,
     json_lines,
     looked_at,
-    yaml_documents,
 )
 
 _YAML, _JSON, _NDJSON, _GZIP = (".yaml", ".yml"), (".json",), (".ndjson", ".jsonl"), ".gz"
@@ -213,7 +212,13 @@ def _reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Raw | Refusal]]:
     suffix = _uncompressed(path).suffix.lower()
     if path == _STANDARD_INPUT:
         return looked_at
-    return json_lines if suffix in _NDJSON else json_document if suffix in _JSON else yaml_documents
+    if suffix in _NDJSON:
+        return json_lines
+    if suffix in _JSON:
+        return json_document
+    from pycharter_sql.sources.yaml_parsing import yaml_documents  # see looked_at
+
+    return yaml_documents
 
 
 @contextmanager
