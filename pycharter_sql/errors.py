@@ -57,7 +57,7 @@ class DocumentRefused(CatalogueError):
         super().__init__("\n".join(map(str, refusals)))
         self.refusals: tuple[Refusal, ...] = tuple(refusals)
         # Each stands behind its reason already.
-        self.remedy = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
+        self.remedy: str = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
 
 
 class NotEnforceable(CatalogueError):

@@ -113,7 +113,7 @@ class Rules:
             if place.steps and place.steps[-1][0] == "properties":
                 self._by_name.setdefault(place.path.replace("[]", ""), {})[place.steps] = None
             inline += [(place, word) for word in INLINE if word in place.schema]
-        self.values = {steps for found in self._by_path.values() for steps in found}
+        self.values: set[Steps] = {steps for found in self._by_path.values() for steps in found}
 
         for place, word in inline:
             add = self._add_coercion if word == "coercion" else self._add_validations
