@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from pycharter_sql.documents.model import pointer_step, shown
-from pycharter_sql.documents.validity import DOCUMENT, invalid
+from pycharter_sql.documents.validity import contract_validator, invalid
 from pycharter_sql.enforcement.places import Place, Steps, places_of
 from pycharter_sql.errors import NotEnforceable, Refusal
 from pycharter_sql.rows import Contract
@@ -101,7 +101,7 @@ class Rules:
         self.validations: dict[Steps, dict[str, Rule]] = {}
         self.pointers: dict[tuple[Steps, str], str] = {}
         document = {"name": contract.name, "version": contract.version, "schema": contract.schema}
-        for problem in invalid(document, DOCUMENT):
+        for problem in invalid(document, contract_validator()):
             self.refuse(*problem)
         self.raise_refusals()
 
