@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from importlib.metadata import version
 from itertools import chain, cycle, islice
 from pathlib import Path
@@ -28,16 +29,13 @@ from benchmarks.server import catalogue, copy_of, pg_bin_option
 from pycharter_sql import loader, queries
 
 Documents = list[dict[str, Any]]
-Storing = Callable[
-    [str], AbstractContextManager[Callable[[Documents], None]]
-]  # what stores, connected to a URL
+# What stores, connected to the database of a URL.
+Storing = Callable[[str], AbstractContextManager[Callable[[Documents], None]]]
 Seconds = Mapping[str, list[float]]  # of each way
 
 FLUSH = 500  # documents, where the session is flushed and not committed
 WARM_UP = 10  # turns before those that count: statements are prepared, caches are full
-ORIGINALS = (
-    200  # documents that pycharter's own store takes before the rest of its catalogue is copied from them
-)
+ORIGINALS = 200  # documents that pycharter's own store takes; SQL copies the rest of its catalogue from them
 
 OURS = "ours"
 PYCHARTER = f"pycharter {version('pycharter')}"
@@ -71,11 +69,24 @@ PYCHARTER = f"pycharter {version('pycharter')}"
 @click.option(
     "--times", type=click.IntRange(min=1), default=100, show_default=True, help="Of single stores and reads."
 )
+@click.option(
+    "--namespace",
+    help="Of pycharter's contracts. Without one no index of it serves its look-ups by name.",
+)
 @pg_bin_option
-def main(sizes: tuple[int, ...], batch: int, sample: int, runs: int, times: int, pg_bin: Path | None) -> None:
+def main(
+    sizes: tuple[int, ...],
+    batch: int,
+    sample: int,
+    runs: int,
+    times: int,
+    namespace: str | None,
+    pg_bin: Path | None,
+) -> None:
     """Store and read contracts by each, in turns, and print how many times longer than ours it takes."""
     many = max(batch + WARM_UP, sample + WARM_UP, 2 * (times + WARM_UP))
     source = generate.documents(max(sizes) + many)
+    by_pycharter = partial(_by_pycharter, namespace=namespace)
     loaded = 0
     first: dict[str, list[float]] = {}  # what each way took at the first size
     with catalogue(pg_bin) as ours:
@@ -84,38 +95,37 @@ def main(sizes: tuple[int, ...], batch: int, sample: int, runs: int, times: int,
             with psycopg.connect(ours) as connection:
                 loader.load(connection, islice(source, size - loaded), read_ahead=True)
             loaded = size
-            pycharter_store.fill(theirs, list(generate.documents(ORIGINALS)), size)
+            pycharter_store.fill(theirs, list(generate.documents(ORIGINALS)), size, namespace)
             for dsn in (ours, theirs):
                 with psycopg.connect(dsn, autocommit=True) as connection:
-                    connection.execute(
-                        "VACUUM (ANALYZE)"
-                    )  # as autovacuum, which is off, would have done since
+                    # As autovacuum, which is off, would have done since.
+                    connection.execute("VACUUM (ANALYZE)")
             # Neither catalogue has these. They come next, where there is a next size.
             new = list(islice(source, many))
             source = chain(new, source)
             for title, taken in (
-                ("bulk store", bulk_store(ours, theirs, new, batch, sample, runs)),
-                ("single store", single_store(ours, theirs, new, times)),
-                ("whole read", whole_read(ours, theirs, times)),
+                ("bulk store", bulk_store(ours, theirs, by_pycharter, new, batch, sample, runs)),
+                ("single store", single_store(ours, theirs, by_pycharter, new, times)),
+                ("whole read", whole_read(ours, theirs, namespace, times)),
             ):
                 click.echo(f"\n{title}, {size} contracts there already")
                 for name, seconds in taken.items():
                     ratios = [this / that for this, that in zip(seconds, taken[OURS], strict=True)]
                     ratio = spread(ratios) if ratios[1:] else f"{ratios[0]:.2f}"
-                    grown = median(seconds) / median(first.setdefault(f"{title}: {name}", seconds))
-                    growth = (
-                        f"   its cost {grown:.2f} times that at {min(sizes)}" if size > min(sizes) else ""
-                    )
-                    click.echo(f"  {name:50} {ratio}{growth}")
+                    before = first.setdefault(f"{title}: {name}", seconds)
+                    growth = f"   {median(seconds) / median(before):.2f} times its cost at {min(sizes)}"
+                    click.echo(f"  {name:40} {ratio:30}{growth if size > min(sizes) else ''}".rstrip())
 
 
-def bulk_store(ours: str, theirs: str, new: Documents, batch: int, sample: int, runs: int) -> Seconds:
+def bulk_store(
+    ours: str, theirs: str, by_pycharter: Storing, new: Documents, batch: int, sample: int, runs: int
+) -> Seconds:
     """For each document. In each run each way stores the first of ``new`` into a copy of its catalogue."""
     ways: dict[str, tuple[str, Storing, int]] = {
         OURS: (ours, _by_load, batch),
         "ORM, entities cached, one transaction": (ours, _by_orm_tuned, batch),
         "ORM, get or create, a transaction each": (ours, _by_orm, sample),
-        PYCHARTER: (theirs, _by_pycharter, sample),
+        PYCHARTER: (theirs, by_pycharter, sample),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(runs):
@@ -130,14 +140,14 @@ def bulk_store(ours: str, theirs: str, new: Documents, batch: int, sample: int, 
     return taken
 
 
-def single_store(ours: str, theirs: str, new: Documents, times: int) -> Seconds:
+def single_store(ours: str, theirs: str, by_pycharter: Storing, new: Documents, times: int) -> Seconds:
     """Into one copy of each catalogue, and so ours and the ORM store different ones of ``new``."""
     with (
         copy_of(ours) as our_copy,
         copy_of(theirs) as their_copy,
-        _by_register(our_copy) as by_register,
-        _by_orm(our_copy) as by_orm,
-        _by_pycharter(their_copy) as by_pycharter,
+        _by_register(our_copy) as register,
+        _by_orm(our_copy) as get_or_create,
+        by_pycharter(their_copy) as save,
     ):
 
         def way(store: Callable[[Documents], None], documents: Documents) -> Way:
@@ -146,15 +156,15 @@ def single_store(ours: str, theirs: str, new: Documents, times: int) -> Seconds:
 
         return _in_turns(
             {
-                OURS: way(by_register, new[0::2]),
-                "ORM, get or create": way(by_orm, new[1::2]),
-                PYCHARTER: way(by_pycharter, new[0::2]),
+                OURS: way(register, new[0::2]),
+                "ORM, get or create": way(get_or_create, new[1::2]),
+                PYCHARTER: way(save, new[0::2]),
             },
             times,
         )
 
 
-def whole_read(ours: str, theirs: str, times: int) -> Seconds:
+def whole_read(ours: str, theirs: str, namespace: str | None, times: int) -> Seconds:
     """By name and version, chosen at random. None opens or ends a transaction for a read."""
     with (
         psycopg.connect(ours, autocommit=True) as connection,
@@ -180,7 +190,7 @@ def whole_read(ours: str, theirs: str, times: int) -> Seconds:
                 OURS: way(lambda name, version: queries.get_contract(connection, name, version), ours),
                 "ORM, selectinload": by_orm(selectinload),
                 "ORM, joinedload": by_orm(joinedload),
-                PYCHARTER: way(store.get_contract, theirs),
+                PYCHARTER: way(partial(store.get_contract, namespace=namespace), theirs),
             },
             times,
         )
@@ -263,12 +273,12 @@ def _by_orm(dsn: str) -> Iterator[Callable[[Documents], None]]:
 
 
 @contextmanager
-def _by_pycharter(dsn: str) -> Iterator[Callable[[Documents], None]]:
+def _by_pycharter(dsn: str, namespace: str | None) -> Iterator[Callable[[Documents], None]]:
     with pycharter_store.connected(dsn) as catalogue:
 
         def store(documents: Documents) -> None:
             for document in documents:
-                pycharter_store.save(catalogue, document)
+                pycharter_store.save(catalogue, document, namespace)
 
         yield store
 

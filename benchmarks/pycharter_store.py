@@ -60,7 +60,7 @@ def connected(dsn: str) -> Iterator[PostgresContractStore]:
         store.disconnect()
 
 
-def save(store: PostgresContractStore, document: Mapping[str, Any]) -> None:
+def save(store: PostgresContractStore, document: Mapping[str, Any], namespace: str | None) -> None:
     """Stores a whole contract document, in one transaction.
 
     Its tutorial stores part after part, each in a transaction, which takes it half as long again.
@@ -80,10 +80,10 @@ def save(store: PostgresContractStore, document: Mapping[str, Any]) -> None:
             "ownership": document["ownership"] | {"roles": {"business_owner": document["business_owners"]}},
         },
     }
-    store.save(name, document["version"], content, created_by=document["created_by"])
+    store.save(name, document["version"], content, created_by=document["created_by"], namespace=namespace)
 
 
-def fill(dsn: str, documents: Sequence[Mapping[str, Any]], size: int) -> None:
+def fill(dsn: str, documents: Sequence[Mapping[str, Any]], size: int, namespace: str | None) -> None:
     """Makes it ``size`` contracts, rounded up to a multiple of these documents.
 
     Its own store takes each document once, and SQL copies their rows, under names and keys of their own:
@@ -95,7 +95,7 @@ def fill(dsn: str, documents: Sequence[Mapping[str, Any]], size: int) -> None:
             present = connection.scalar(select(func.count()).select_from(DataContractModel))
         if not present:
             for document in documents:
-                save(store, document)
+                save(store, document, namespace)
             present = len(documents)
         copies = present // len(documents), ceil(size / len(documents)) - 1  # first and last
         series = func.generate_series(*copies).table_valued("copy").render_derived()
