@@ -27,7 +27,7 @@ lint: .venv/installed-dev
 snapshot: .venv/installed-dev
 	$(BIN)/python tests/snapshot.py
 
-bench: .venv/installed-peers
+bench: .venv/installed-benchmarks
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.one

@@ -102,8 +102,8 @@ def main(documents: int, runs: int, at_most: float | None, shape: str, pg_bin: P
             empty(dsn)
             limit.append(timed(dsn, lambda connection: _copy_in(connection, rows)))
             empty(dsn)
-            parsed.append(_alone(lambda: sources.read([many_documents])))
-            normalised.append(_alone(lambda: map(_normalised, sources.read([many_documents]))))
+            parsed.append(_alone(lambda: sources.read_files([many_documents])))
+            normalised.append(_alone(lambda: map(_normalised, sources.read_files([many_documents]))))
             planned.append(timed(dsn, lambda connection: _plan(connection, many_documents, documents)))
             ours.append(timed(dsn, lambda connection: load_file(connection, many_documents)))
             again.append(timed(dsn, lambda connection: load_file(connection, many_documents, unchanged=True)))
@@ -148,13 +148,13 @@ def _alone(work: Callable[[], Iterable[object]]) -> Taken:
 
 def load_file(connection: Connection, path: Path, *, unchanged: bool = False) -> None:
     """As the command ``load`` does it."""
-    report = loader.load(connection, sources.read([path]), read_ahead=True)
+    report = loader.load(connection, sources.read_files([path]), read_ahead=True)
     connection.commit()
     assert report.loaded == report.read == (report.unchanged if unchanged else report.inserted), report
 
 
 def _plan(connection: Connection, path: Path, documents: int) -> None:
-    plan = loader.plan(connection, sources.read([path]), read_ahead=True)
+    plan = loader.plan(connection, sources.read_files([path]), read_ahead=True)
     assert plan.count("insert", contracts=True) == documents, plan.refusals
 
 

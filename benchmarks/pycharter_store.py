@@ -1,7 +1,7 @@
 """The newest pycharter from PyPI with its own contract store on PostgreSQL: a peer.
 
-It comes with the extra ``peers``. What its store has no place of its own for, such as the systems that a
-contract pulls from, goes where its documentation puts that: into the metadata, one JSON value.
+What its store has no place of its own for, such as the systems that a contract pulls from, goes where its
+documentation puts that: into the metadata, one JSON value.
 """
 
 from __future__ import annotations

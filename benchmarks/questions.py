@@ -57,7 +57,8 @@ SELECT c.id, c.name, c.version, c.status, c.description, c.is_data_feed, feed.na
     access.read_teams, access.write_teams,
     ARRAY(SELECT f.name FROM data_feed_dependencies AS l JOIN data_feeds AS f ON f.id = l.dependency_feed_id
         WHERE l.data_contract_id = c.id ORDER BY f.name),
-    c.created_at, c.updated_at, c.created_by, c.updated_by
+    c.created_at, c.updated_at, c.created_by, c.updated_by,
+    c.revision
 FROM data_contracts AS c
 JOIN data_feeds AS feed ON feed.id = c.data_feed_id
 CROSS JOIN LATERAL (
@@ -86,7 +87,8 @@ SELECT c.id, c.name, c.version, c.status, c.description, c.is_data_feed, feed.na
     END,
     coalesce(pulls.names, '{{}}'), coalesce(pushes.names, '{{}}'), coalesce(sources.names, '{{}}'),
     coalesce(owners.names, '{{}}'), coalesce(access.read_teams, '{{}}'), coalesce(access.write_teams, '{{}}'),
-    coalesce(dependencies.names, '{{}}'), c.created_at, c.updated_at, c.created_by, c.updated_by
+    coalesce(dependencies.names, '{{}}'), c.created_at, c.updated_at, c.created_by, c.updated_by,
+    c.revision
 FROM data_contracts AS c
 JOIN data_feeds AS feed ON feed.id = c.data_feed_id
 LEFT JOIN domains AS domain ON domain.id = c.domain_id

@@ -8,7 +8,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import scalar_row
 
-from pycharter_sql.errors import CatalogueError, expecting_catalogue
+from pycharter_sql.errors import CatalogueError, expecting_catalogue, explanation
+from pycharter_sql.transactions import atomic
 
 Kind = Literal["system", "data_feed", "business_owner", "domain", "team"]
 
@@ -18,7 +19,8 @@ def rename(
 ) -> None:
     """Give an entity another name; contracts that name it, published ones too, name it so from now on.
 
-    Never commits. Raises CatalogueError where there is no such entity, or where the new name is taken.
+    Never commits. Raises EntityNotFound, NameTaken where another has the new name, ValueRefused where it is
+    no name.
     """
     _call(conn, schema, f"rename_{kind}", old, new)
 
@@ -29,8 +31,8 @@ def merge(
     """Make two entities one and return the number of links that moved; ``into`` is what remains.
 
     Links of published versions move too. Attributes that ``into`` lacks are taken from the other. Never
-    commits. Raises CatalogueError where one of the two does not exist, where they are the same, or where a
-    contract would then depend on the feed that it serves.
+    commits. Raises EntityNotFound, DependsOnItself where a contract would then depend on the feed that it
+    serves, CatalogueError where the two are the same.
     """
     moved: int = _call(conn, schema, f"merge_{kind}", from_, into)
     return moved
@@ -39,8 +41,14 @@ def merge(
 def _call(conn: psycopg.Connection[Any], schema: str, function: str, *names: str) -> Any:
     call = sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(schema, function))
     try:
-        with expecting_catalogue(schema), psycopg.Cursor(conn, row_factory=scalar_row) as cursor:
+        with (
+            expecting_catalogue(schema),
+            atomic(conn),
+            psycopg.Cursor(conn, row_factory=scalar_row) as cursor,
+        ):
             return cursor.execute(call, names).fetchone()
     except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.NoDataFound) as error:
         said = error.diag
-        raise CatalogueError(said.message_primary or str(error), remedy=said.message_hint or "") from error
+        raise explanation(error) or CatalogueError(
+            said.message_primary or str(error), remedy=said.message_hint or ""
+        ) from error

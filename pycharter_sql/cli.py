@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -37,10 +38,10 @@ from pycharter_sql import (
     terminal,
 )
 from pycharter_sql.errors import CatalogueError, Refusal
+from pycharter_sql.rows import Severity, Status
 
 # Any of these names a server to libpq; without one, and without --dsn, the embedded server is meant.
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
-STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 SECONDS_WITHOUT_PROGRESS_BAR = 1.0
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -177,9 +178,15 @@ def _as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Also writes what is of a closed list."""
+
+
+_Dumper.add_multi_representer(StrEnum, lambda dumper, member: dumper.represent_str(member.value))
+
+
 def _yaml(value: Any) -> str:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100))
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -364,7 +371,7 @@ class Source:
     @contextmanager
     def documents(self) -> Iterator[Iterator[documents.Raw | Refusal]]:
         with _progress(lambda: sources.size(self.paths)) as on_bytes:
-            found = sources.read(self.paths, on_bytes=on_bytes)
+            found = sources.read_files(self.paths, on_bytes=on_bytes)
             if self.database is not None:
                 found = chain(found, sources.read_database(self.database, schema=self.schema))
             yield found
@@ -529,7 +536,11 @@ def filters(command: Command) -> Command:
     """One option a filter of ``queries.list_contracts``."""
     options = [
         click.option("--name", help="Contracts of this name."),
-        click.option("--status", type=click.Choice(STATUSES), help="Versions of this status."),
+        click.option(
+            "--status",
+            type=click.Choice([status.value for status in Status]),
+            help="Versions of this status.",
+        ),
         click.option("--domain", help="In this domain or one below it."),
         click.option(
             "--include-subdomains/--no-subdomains",
@@ -673,8 +684,11 @@ def check(ctx: click.Context, format_: str) -> None:
             contract = f" {issue.contract}@{issue.version}:" if issue.contract else ""
             click.echo(f"{severity}{contract} {terminal.brief(issue.what)}\n  {terminal.brief(issue.remedy)}")
         counts = Counter(issue.severity for issue in issues)
-        click.echo(f"{counts['error']} error(s), {counts['warning']} warning(s), {counts['info']} to look at")
-    if any(issue.severity == "error" for issue in issues):
+        click.echo(
+            f"{counts[Severity.ERROR]} error(s), {counts[Severity.WARNING]} warning(s),"
+            f" {counts[Severity.INFO]} to look at"
+        )
+    if any(issue.severity == Severity.ERROR for issue in issues):
         ctx.exit(1)
 
 
@@ -693,7 +707,7 @@ def check(ctx: click.Context, format_: str) -> None:
 def export(target: Target, /, format_: str, output: IO[str], **chosen: Any) -> None:
     """Write contract documents, from which a load changes nothing; every option narrows the choice."""
     with target.connection() as connection:
-        for document in queries.documents(connection, schema=target.schema, **chosen):
+        for document in queries.stream_documents(connection, schema=target.schema, **chosen):
             ordered = documents.ordered(document)
             if format_ == "yaml":
                 output.write("---\n" + _yaml(ordered))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
+import psycopg
 from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
 
 
@@ -26,7 +28,8 @@ class Refusal:
     """Why one document, or one value of it, was not loaded.
 
     ``source`` is the file (or ``-``, or whatever name the caller gave the document), ``pointer`` the
-    JSON Pointer (RFC 6901) of the value in that file, ``contract`` is ``name@version`` where known.
+    JSON Pointer (RFC 6901) of the value in that file, ``contract`` is ``name@version`` where known,
+    ``constraint`` the rule of the database that forbids it, where it is one (see ``ConstraintBroken``).
     """
 
     source: str
@@ -34,15 +37,32 @@ class Refusal:
     reason: str
     remedy: str
     contract: str | None = None
+    constraint: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """The place and the reason in one line, without the remedy."""
         place = f"{self.source}#{self.pointer}" if self.pointer else self.source
         contract = f" ({self.contract})" if self.contract else ""
-        return f"{place}{contract}: {self.reason}\n  {self.remedy}"
+        return f"{place}{contract}: {self.reason}"
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  {self.remedy}"
 
 
 class DocumentRefused(CatalogueError):
     """One or more documents cannot be loaded; ``refusals`` holds each with its place and remedy."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__("\n".join(map(str, refusals)))
+        self.refusals = tuple(refusals)
+        # Each stands behind its reason already.
+        self.remedy = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
+
+
+class NotEnforceable(CatalogueError):
+    """A contract says what cannot be carried over to what is to enforce it; ``refusals`` holds each of these
+    with its place and remedy. Their ``source`` is the contract, name@version."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
@@ -61,8 +81,172 @@ class NoActiveVersion(ContractNotFound):
     """The contract has versions, but none that is active; the message names the latest and its status."""
 
 
-class FeedNotFound(CatalogueError):
+class EntityNotFound(CatalogueError):
+    """There is no system, data feed, business owner, domain or team of this name."""
+
+
+class FeedNotFound(EntityNotFound):
     """There is no data feed of this name."""
+
+
+class ConstraintBroken(CatalogueError):
+    """A rule of the database forbids it; each kind of rule has an exception of its own.
+
+    ``constraint`` is its name in the database, ``contract`` the contract version as ``name@version`` where it
+    is known. ``refusals`` says which values of a document are to blame, where it was one.
+    """
+
+    usual_remedy: ClassVar[str] = "Correct the value, and try again."
+    """What to do where the database itself does not say."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        remedy: str = "",
+        constraint: str,
+        contract: str | None = None,
+        refusals: Sequence[Refusal] = (),
+    ) -> None:
+        super().__init__(reason, remedy=remedy or self.usual_remedy)
+        self.constraint = constraint
+        self.contract = contract
+        self.refusals = tuple(refusals)
+
+
+class RevisionConflict(ConstraintBroken):
+    """Somebody else has changed the contract version since the revision that was given."""
+
+
+class VersionPublished(ConstraintBroken):
+    """The contract version is active, deprecated or retired: it does not change."""
+
+
+class StatusOrderBroken(ConstraintBroken):
+    """The contract version cannot go from the status that it has to the one asked for."""
+
+
+class VersionExists(ConstraintBroken):
+    """There is this version of the contract already."""
+
+    usual_remedy = "Give the contract a new version, or change this one: register_contract(conn, document)."
+
+
+class ResourceTaken(ConstraintBroken):
+    """Another contract has this resource_id, or this ownership."""
+
+    usual_remedy = "Choose another resource_id, or leave it out."
+
+
+class ComponentTaken(ConstraintBroken):
+    """Another contract has this component: each contract version has components of its own."""
+
+    usual_remedy = "Insert a component of its own for each contract version."
+
+
+class NameTaken(ConstraintBroken):
+    """There is an entity of this name already."""
+
+    usual_remedy = "Choose another name, or use the entity that has it."
+
+
+class AlreadyLinked(ConstraintBroken):
+    """The contract has this relation already, or names it twice in two ways."""
+
+    usual_remedy = "Name each relation once."
+
+
+class DependsOnItself(ConstraintBroken):
+    """The contract would depend on the data feed that it serves."""
+
+    usual_remedy = "Leave the feed out of dependencies, or name another data_feed."
+
+
+class DomainCycle(ConstraintBroken):
+    """The domain would be its own ancestor."""
+
+
+class CredentialRefused(ConstraintBroken):
+    """The connection_info of a system holds a secret."""
+
+
+class ReferenceBroken(ConstraintBroken):
+    """What is referred to is not there, or what is to be deleted is still referred to."""
+
+    usual_remedy = "Insert first what is referred to; delete first what refers to it."
+
+
+class ValueRefused(ConstraintBroken):
+    """A value is not one that its column may have, or it is missing."""
+
+    usual_remedy = "psql: \\d+ TABLE shows what its column may hold."
+
+
+# What each rule is; the kinds of all others are told by the ends of their names, which are PostgreSQL's.
+_NAMED: dict[str, type[ConstraintBroken]] = {
+    "data_contracts_revision": RevisionConflict,
+    "data_contracts_seal": VersionPublished,
+    "data_contracts_status_order": StatusOrderBroken,
+    "data_contracts_name_version_key": VersionExists,
+    "data_contracts_ownership_id_key": ResourceTaken,
+    "ownership_pkey": ResourceTaken,
+    "data_contracts_schema_id_key": ComponentTaken,
+    "data_contracts_governance_rules_id_key": ComponentTaken,
+    "data_contracts_metadata_id_key": ComponentTaken,
+    "data_feed_dependencies_data_feed_id_dependency_feed_id_check": DependsOnItself,
+    "domains_parent_domain_id_check": DomainCycle,
+    "systems_connection_info_credential_check": CredentialRefused,
+}
+_LINKS = ("data_contract_", "data_feed_dependencies_")
+
+
+def constraint_broken(constraint: str) -> type[ConstraintBroken]:
+    """The exception of a constraint, by its name in the database."""
+    if known := _NAMED.get(constraint):
+        return known
+    if constraint.endswith("_fkey"):
+        return ReferenceBroken
+    if constraint.endswith("_pkey") and constraint.startswith(_LINKS):
+        return AlreadyLinked
+    if constraint.endswith("_name_key"):
+        return NameTaken
+    return ValueRefused
+
+
+def explanation(error: psycopg.Error, contract: str | None = None) -> CatalogueError | None:
+    """What a rule of the catalogue that the database has enforced means, or None where it is no such rule."""
+    said = error.diag
+    reason = said.message_primary or str(error)
+    if isinstance(error, psycopg.errors.NoDataFound):
+        return EntityNotFound(reason, remedy=said.message_hint or "")
+    constraint = said.constraint_name
+    if not constraint and isinstance(error, psycopg.errors.NotNullViolation):
+        constraint = f"{said.table_name}_{said.column_name}_not_null"  # as PostgreSQL 18 names it
+    if not constraint:
+        return None
+    if said.message_detail:
+        reason = f"{reason}: {said.message_detail}"
+    return constraint_broken(constraint)(
+        reason, remedy=said.message_hint or "", constraint=constraint, contract=contract
+    )
+
+
+@contextmanager
+def explaining(contract: str | None = None) -> Iterator[None]:
+    """A block of SQL of one's own in which a broken rule of the catalogue is raised as ``ConstraintBroken``::
+
+        with explaining("Order@2.1.0"), conn.transaction():
+            conn.execute("INSERT INTO pycharter.data_contracts ...")
+
+    ``contract`` is what the exception will name. Other errors of the database pass as they are. Raises
+    ConstraintBroken, or EntityNotFound where a function of the catalogue was given a name that is not there.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        if explained := explanation(error, contract):
+            raise explained from error
+        raise
 
 
 @contextmanager

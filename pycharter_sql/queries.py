@@ -12,16 +12,15 @@ Source: sections "Queryability" and "Versioning" of the design's "Benefits of Th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, overload
 from uuid import uuid4
 
-from psycopg import Connection, Cursor, ServerCursor
-from psycopg.errors import NoDataFound
-from psycopg.rows import RowFactory, class_row, scalar_row
+from psycopg import Connection, Cursor, NotSupportedError, ServerCursor
+from psycopg.rows import RowFactory, class_row, scalar_row, tuple_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from pycharter_sql.errors import ContractNotFound, FeedNotFound, NoActiveVersion, expecting_catalogue
@@ -36,6 +35,7 @@ from pycharter_sql.rows import (
     FeedDependency,
     ReachableFeed,
     SearchResult,
+    Status,
     SystemFlow,
 )
 
@@ -53,15 +53,14 @@ Direction = Literal["upstream", "downstream"]
 
 
 class Filters(TypedDict, total=False):
-    """What narrows ``list_contracts`` and ``documents``: contract versions must pass all filters given.
+    """What narrows ``list_contracts`` and ``stream_documents``: contract versions must pass all filters.
 
     A filter that is None does not narrow. Names are matched exactly; one that the catalogue does not hold
     matches nothing.
     """
 
     name: str | None
-    status: str | None
-    """proposed, draft, active, deprecated or retired."""
+    status: Status | None
     domain: str | None
     include_subdomains: bool
     """With ``domain``: also the domains below it. Default True."""
@@ -83,13 +82,40 @@ class Filters(TypedDict, total=False):
     """Default all. The latest or current version is chosen first, then held against the other filters."""
 
 
+@overload
 def get_contract(
-    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
-) -> Contract:
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: Literal[False] = False,
+    schema: str = "pycharter",
+) -> Contract: ...
+
+
+@overload
+def get_contract(
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: bool,
+    schema: str = "pycharter",
+) -> Contract | None: ...
+
+
+def get_contract(
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: bool = False,
+    schema: str = "pycharter",
+) -> Contract | None:
     """The whole of one contract version: the named one, or with None the current one (the highest active).
 
     Raises NoActiveVersion where there is no current one, ContractNotFound where there is no such contract or
-    version.
+    version; with ``missing_ok`` it is None instead.
     """
     # Functions, since the server keeps their plans even where psycopg or a pooler prepares nothing.
     query = SQL("SELECT {columns} FROM {schema}.{function} AS f").format(
@@ -101,25 +127,104 @@ def get_contract(
     )
     with _cursor(conn, class_row(Contract), schema) as cursor:
         contract = cursor.execute(query, {"name": name, "version": version}).fetchone()
-    if contract is None:
+    if contract is None and not missing_ok:
         raise _not_found(conn, name, version, schema)
     return contract
 
 
+@overload
+def get_contracts(
+    conn: Connection[Any],
+    wanted: Iterable[str | tuple[str, str | None]],
+    *,
+    missing_ok: Literal[False] = False,
+    schema: str = "pycharter",
+) -> list[Contract]: ...
+
+
+@overload
+def get_contracts(
+    conn: Connection[Any],
+    wanted: Iterable[str | tuple[str, str | None]],
+    *,
+    missing_ok: bool,
+    schema: str = "pycharter",
+) -> list[Contract | None]: ...
+
+
+def get_contracts(
+    conn: Connection[Any],
+    wanted: Iterable[str | tuple[str, str | None]],
+    *,
+    missing_ok: bool = False,
+    schema: str = "pycharter",
+) -> list[Contract] | list[Contract | None]:
+    """Many contract versions in one round trip, in the order asked for.
+
+    ``wanted`` are names, for the current versions, or pairs of a name and a version as in ``get_contract``.
+    Raises as ``get_contract`` does for the first that is missing; with ``missing_ok`` there is None in its
+    place.
+    """
+    keys = [(key, None) if isinstance(key, str) else key for key in wanted]
+    query = SQL(
+        "SELECT w.place, {columns}"
+        " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (name, version, place)"
+        " JOIN {schema}.contract_full AS f ON f.contract_id = CASE WHEN w.version IS NULL"
+        " THEN (SELECT c.id FROM {schema}.data_contracts AS c WHERE c.name = w.name AND c.status = 'active'"
+        "  ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1)"
+        " ELSE (SELECT c.id FROM {schema}.data_contracts AS c"
+        "  WHERE c.name = w.name AND c.version = w.version) END"
+    ).format(columns=_columns(Contract), schema=Identifier(schema))
+    with _cursor(conn, tuple_row, schema) as cursor:
+        rows = cursor.execute(query, [[name for name, _ in keys], [version for _, version in keys]])
+        found = {place: Contract(*values) for place, *values in rows}
+    contracts = [found.get(place) for place in range(1, len(keys) + 1)]
+    if not missing_ok and None in contracts:
+        raise _not_found(conn, *keys[contracts.index(None)], schema)
+    return contracts
+
+
+@overload
 def get_document(
-    conn: Connection[Any], name: str, version: str | None = None, *, schema: str = "pycharter"
-) -> dict[str, Any]:
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: Literal[False] = False,
+    schema: str = "pycharter",
+) -> dict[str, Any]: ...
+
+
+@overload
+def get_document(
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: bool,
+    schema: str = "pycharter",
+) -> dict[str, Any] | None: ...
+
+
+def get_document(
+    conn: Connection[Any],
+    name: str,
+    version: str | None = None,
+    *,
+    missing_ok: bool = False,
+    schema: str = "pycharter",
+) -> dict[str, Any] | None:
     """The contract document of one contract version, chosen as in ``get_contract``.
 
     Loading it changes nothing. Its shape is that of contract-document.schema.json in this package. Raises as
-    ``get_contract`` does.
+    ``get_contract`` does, or with ``missing_ok`` is None.
     """
     query = SQL("SELECT {schema}.contract_document(({chosen}))").format(
         schema=Identifier(schema), chosen=_chosen(version, schema)
     )
     with _cursor(conn, scalar_row, schema) as cursor:
         document: dict[str, Any] | None = cursor.execute(query, {"name": name, "version": version}).fetchone()
-    if document is None:
+    if document is None and not missing_ok:
         raise _not_found(conn, name, version, schema)
     return document
 
@@ -139,9 +244,7 @@ def dependencies_of(
     parameters = {"name": name, "version": version}
     with _cursor(conn, class_row(ContractDependency), schema) as cursor:
         dependencies = cursor.execute(query, parameters).fetchall()
-        # None of a contract that exists is an answer; none of one that does not is an error.
-        if not dependencies and cursor.execute(chosen, parameters).rowcount == 0:
-            raise _not_found(conn, name, version, schema)
+    _expect_contract(conn, dependencies, name, version, schema)
     return dependencies
 
 
@@ -160,9 +263,7 @@ def contract_fields(
     parameters = {"name": name, "version": version}
     with _cursor(conn, class_row(ContractField), schema) as cursor:
         found = cursor.execute(query, parameters).fetchall()
-        # None of a contract that exists is an answer; none of one that does not is an error.
-        if not found and cursor.execute(chosen, parameters).rowcount == 0:
-            raise _not_found(conn, name, version, schema)
+    _expect_contract(conn, found, name, version, schema)
     return found
 
 
@@ -205,15 +306,18 @@ def list_contracts(
         return cursor.execute(query, parameters).fetchall()
 
 
-def documents(
+def stream_documents(
     conn: Connection[Any], *, schema: str = "pycharter", **filters: Unpack[Filters]
 ) -> Iterator[dict[str, Any]]:
     """The contract documents of the contract versions that ``list_contracts`` would list, in the same order.
 
     They stream through a server-side cursor in the caller's transaction, however many they are: the
     transaction must last until the last is read, and an autocommit connection needs
-    ``with conn.transaction()`` around the loop (else psycopg.errors.NoActiveSqlTransaction).
+    ``with conn.transaction()`` around the loop (else psycopg.errors.NoActiveSqlTransaction). Raises
+    psycopg.NotSupportedError in pipeline mode.
     """
+    if conn.info.pipeline_status:
+        raise NotSupportedError("stream_documents needs a cursor of the server, and pipeline mode has none")
     columns = SQL("{schema}.contract_document(c.id)").format(schema=Identifier(schema))
     query, parameters = _selection(columns, schema, filters)
     # Named anew each time, so that two can be read side by side.
@@ -353,7 +457,8 @@ def feed_lineage(
     near = {"upstream": "data_feed", "downstream": "depends_on"}[direction]
     query = SQL(
         "SELECT {columns} FROM {schema}.feed_lineage AS f WHERE f.{near} = ANY (ARRAY("
-        " SELECT %(feed)s UNION ALL SELECT r.data_feed FROM {reached}(%(feed)s) AS r))"
+        " SELECT d.name FROM {schema}.data_feeds AS d WHERE d.name = %(feed)s UNION ALL SELECT r.data_feed"
+        " FROM {schema}.data_feeds AS d CROSS JOIN LATERAL {reached}(d.name) AS r WHERE d.name = %(feed)s))"
         ' ORDER BY f.data_feed COLLATE "C", f.depends_on COLLATE "C", f.contract'
     ).format(
         columns=_columns(FeedDependency),
@@ -362,7 +467,9 @@ def feed_lineage(
         reached=Identifier(schema, f"{direction}_feeds"),
     )
     with _cursor(conn, class_row(FeedDependency), schema) as cursor:
-        return _of_feed(cursor, query, {"feed": feed})
+        found = cursor.execute(query, {"feed": feed}).fetchall()
+    _expect_feed(conn, found, feed, schema)
+    return found
 
 
 def system_flow(
@@ -401,20 +508,29 @@ def catalogue_issues(conn: Connection[Any], *, schema: str = "pycharter") -> lis
 
 
 def _reachable(conn: Connection[Any], direction: Direction, feed: str, schema: str) -> list[ReachableFeed]:
+    # By way of the feed's row: without one the function would raise, and end the caller's transaction.
     query = SQL(
-        'SELECT {columns} FROM {reached}(%(feed)s) AS f ORDER BY f.distance, f.data_feed COLLATE "C"'
-    ).format(columns=_columns(ReachableFeed), reached=Identifier(schema, direction))
+        "SELECT {columns} FROM {schema}.data_feeds AS d CROSS JOIN LATERAL {reached}(d.name) AS f"
+        ' WHERE d.name = %(feed)s ORDER BY f.distance, f.data_feed COLLATE "C"'
+    ).format(
+        columns=_columns(ReachableFeed), schema=Identifier(schema), reached=Identifier(schema, direction)
+    )
     with _cursor(conn, class_row(ReachableFeed), schema) as cursor:
-        return _of_feed(cursor, query, {"feed": feed})
+        found = cursor.execute(query, {"feed": feed}).fetchall()
+    _expect_feed(conn, found, feed, schema)
+    return found
 
 
-def _of_feed(cursor: Cursor[Row], query: Composed, parameters: dict[str, str]) -> list[Row]:
-    try:
-        return cursor.execute(query, parameters).fetchall()
-    except NoDataFound as error:
-        raise FeedNotFound(
-            error.diag.message_primary or str(error), remedy=error.diag.message_hint or ""
-        ) from error
+def _expect_feed(conn: Connection[Any], found: list[Any], feed: str, schema: str) -> None:
+    if found:
+        return
+    query = SQL("SELECT FROM {}.data_feeds WHERE name = %s").format(Identifier(schema))
+    with _cursor(conn, tuple_row, schema) as cursor:
+        if cursor.execute(query, [feed]).fetchone() is None:
+            raise FeedNotFound(
+                f'there is no data feed "{feed}"',
+                remedy=f"Names are exact: SELECT name FROM {schema}.data_feeds.",
+            )
 
 
 # Filter -> condition on the contract version c. Each starts from what the filter names and comes to the
@@ -458,6 +574,8 @@ def _selection(columns: Composable, schema: str, filters: Filters) -> tuple[Comp
     if unknown := filters.keys() - Filters.__annotations__:
         raise TypeError(f"no such filter: {', '.join(sorted(unknown))}")
     parameters: dict[str, Any] = {**_DEFAULTS, **filters}
+    if parameters.get("status") is not None:
+        parameters["status"] = Status(parameters["status"])
     conditions: list[Composable] = [
         SQL(condition).format(schema=Identifier(schema))
         for key, condition in _CONDITIONS.items()
@@ -488,6 +606,18 @@ def _chosen(version: str | None, schema: str) -> Composed:
 def _columns(row: type[DataclassInstance]) -> SQL:
     # By name, not *: a later catalogue may have further columns. The names are ours, and quoted once for all.
     return SQL(", ".join(f'f."{field.name}"' for field in fields(row)))
+
+
+def _expect_contract(
+    conn: Connection[Any], found: list[Any], name: str, version: str | None, schema: str
+) -> None:
+    """None of a contract that exists is an answer; none of one that does not is an error."""
+    if found:
+        return
+    with _cursor(conn, scalar_row, schema) as cursor:
+        parameters = {"name": name, "version": version}
+        if cursor.execute(_chosen(version, schema), parameters).fetchone() is None:
+            raise _not_found(conn, name, version, schema)
 
 
 def _not_found(conn: Connection[Any], name: str, version: str | None, schema: str) -> ContractNotFound:

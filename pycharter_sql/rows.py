@@ -7,15 +7,74 @@ The functions of ``queries`` return them, and any SELECT on a view fills them to
         cursor.execute("SELECT * FROM pycharter.contract_owners WHERE role = 'data_steward'")
 
 Values are as psycopg gives them: text[] is a list, jsonb what json.loads makes of it, timestamptz a datetime
-in the session's time zone. What a column means is told by its comment (psql: ``\\d+ contract_full``).
+in the session's time zone. Text of a closed list is a member of its enum, which is a str too. What a column
+means is told by its comment (psql: ``\\d+ contract_full``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+
+class Status(StrEnum):
+    """Where a contract version is in its life, in the words of the Open Data Contract Standard.
+
+    The last three are published: a consumer may rely on the version, and it does not change.
+    """
+
+    PROPOSED = "proposed"
+    DRAFT = "draft"
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+class SystemRelation(StrEnum):
+    """What a system is to a contract."""
+
+    PULLS_FROM = "pulls_from"
+    PUSHES_TO = "pushes_to"
+    SYSTEM_SOURCES = "system_sources"
+
+
+class DependencyType(StrEnum):
+    """Whether a contract can do without a feed that it depends on."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Severity(StrEnum):
+    """How much a finding matters; an error makes ``pycharter-sql check`` fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class ChangeKind(StrEnum):
+    """What became of a value from one version of a contract to another."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class Outcome(StrEnum):
+    """What a call has done to its contract version."""
+
+    INSERTED = "inserted"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+def _enumerate(row: object, column: str, enum: type[StrEnum]) -> None:
+    # The only way into a frozen dataclass.
+    object.__setattr__(row, column, enum(getattr(row, column)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +82,14 @@ class Contract:
     """A row of contract_full, contract_latest or contract_current: one contract version, all of it.
 
     The lists hold names, sorted under COLLATE "C", empty where there are none. ``ownership`` has the keys
-    resource_id, owner, team and additional_info.
+    resource_id, owner, team and additional_info. ``revision`` grows with every change of the version, its
+    components or links.
     """
 
     contract_id: UUID
     name: str
     version: str
-    status: str
+    status: Status
     description: str | None
     is_data_feed: bool
     data_feed: str
@@ -52,6 +112,10 @@ class Contract:
     updated_at: datetime
     created_by: str
     updated_by: str
+    revision: int
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +125,15 @@ class ContractSummary:
     contract_id: UUID
     name: str
     version: str
-    status: str
+    status: Status
     description: str | None
     data_feed: str
     domain: str | None
     updated_at: datetime
+    revision: int
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +143,13 @@ class ContractSystem:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     system: str
-    direction: str
+    direction: SystemRelation
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
+        _enumerate(self, "direction", SystemRelation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +159,12 @@ class ContractOwner:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     business_owner: str
     role: str
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +174,13 @@ class ContractAccess:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     team: str
     can_read: bool
     can_write: bool
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +191,14 @@ class ContractDependency:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     data_feed: str
     dependency: str
-    dependency_type: str
+    dependency_type: DependencyType
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
+        _enumerate(self, "dependency_type", DependencyType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +208,13 @@ class FeedDependency:
 
     data_feed: str
     depends_on: str
-    dependency_type: str
+    dependency_type: DependencyType
     contract_id: UUID
     contract: str
     version: str
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "dependency_type", DependencyType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +233,16 @@ class SystemFlow:
     ``relation`` is pulls_from or system_sources, None where ``from_system`` is."""
 
     from_system: str | None
-    relation: str | None
+    relation: SystemRelation | None
     contract_id: UUID
     contract: str
     version: str
     data_feed: str
     to_system: str | None
+
+    def __post_init__(self) -> None:
+        if self.relation is not None:
+            _enumerate(self, "relation", SystemRelation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +258,16 @@ class CatalogueIssue:
     """A row of catalogue_issues: one finding. ``severity`` is error, warning or info, ``issue`` its kind.
     ``contract_id``, ``contract`` and ``version`` are None where it is of no single contract."""
 
-    severity: str
+    severity: Severity
     issue: str
     contract_id: UUID | None
     contract: str | None
     version: str | None
     what: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "severity", Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +282,7 @@ class ContractField:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     pointer: str
     path: str
     field: str
@@ -203,6 +295,9 @@ class ContractField:
     is_pii: bool
     coercion_rules: Any
     validation_rules: Any
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +312,14 @@ class SearchResult:
     contract_id: UUID
     contract: str
     version: str
-    status: str
+    status: Status
     title: str | None
     description: str | None
     rank: int
     matched_in: list[str]
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "status", Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +344,9 @@ class ContractChange:
 
     part: str
     pointer: str
-    kind: str
+    kind: ChangeKind
     before: Any
     after: Any
+
+    def __post_init__(self) -> None:
+        _enumerate(self, "kind", ChangeKind)

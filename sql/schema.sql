@@ -3,6 +3,51 @@
 
 CREATE SCHEMA pycharter;
 
+CREATE FUNCTION pycharter.change_status(contract text, in_version text, new_status text, old_statuses text[], expected_revision bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    found data_contracts;
+BEGIN
+    PERFORM wait_for_turn();
+    SELECT c.* INTO found FROM data_contracts AS c
+    WHERE c.name = contract AND c.version = in_version FOR NO KEY UPDATE;
+    IF found.id IS NULL THEN
+        RAISE EXCEPTION 'there is no version % of contract "%"', in_version, contract
+            USING ERRCODE = 'no_data_found',
+                  HINT = format('See which there are: SELECT version FROM contract_full WHERE name = %L.', contract);
+    END IF;
+    IF expected_revision IS NOT NULL THEN
+        PERFORM expect_revision(contract, in_version, expected_revision);
+    END IF;
+    IF found.status = new_status THEN
+        RETURN false;
+    END IF;
+    IF found.status <> ALL (old_statuses) THEN
+        RAISE EXCEPTION 'version % of contract "%" is %: it cannot become %',
+                in_version, contract, found.status, new_status
+            USING ERRCODE = 'object_not_in_prerequisite_state', CONSTRAINT = 'data_contracts_status_order',
+                  HINT = CASE found.status
+                      WHEN 'retired' THEN 'Retired is the end: give the contract a new version.'
+                      ELSE 'A version that is not published yet can be activated, or deleted.'
+                  END;
+    END IF;
+    UPDATE data_contracts SET status = new_status WHERE id = found.id;
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.change_status(contract text, in_version text, new_status text, old_statuses text[], expected_revision bigint) IS 'The common part of activate_contract, deprecate_contract and retire_contract.';
+
+CREATE FUNCTION pycharter.activate_contract(contract text, in_version text, expected_revision bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.change_status(contract, in_version, 'active'::text, '{proposed,draft,deprecated}'::text[], expected_revision) AS change_status;
+END;
+
+COMMENT ON FUNCTION pycharter.activate_contract(contract text, in_version text, expected_revision bigint) IS 'Makes a proposed, draft or deprecated contract version active, and says whether it was not yet. With expected_revision only where the version is in it.';
+
 CREATE FUNCTION pycharter.apply_access() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -338,7 +383,8 @@ BEGIN
     ) AS d;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy)
+        'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy,
+        'constraint', r.constraint_name)
         ORDER BY r.place, r.pointer), '[]')
     INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
 END
@@ -964,9 +1010,11 @@ CREATE TABLE pycharter.data_contracts (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
     updated_by text DEFAULT SESSION_USER NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
     CONSTRAINT data_contracts_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
 '::text)) AND (length(name) <= 255))),
+    CONSTRAINT data_contracts_revision_check CHECK ((revision > 0)),
     CONSTRAINT data_contracts_status_check CHECK ((status = ANY (ARRAY['proposed'::text, 'draft'::text, 'active'::text, 'deprecated'::text, 'retired'::text]))),
     CONSTRAINT data_contracts_version_check CHECK (((version <> ''::text) AND (version = btrim(version, ' 	
 
@@ -1014,6 +1062,8 @@ COMMENT ON COLUMN pycharter.data_contracts.updated_at IS 'When the version, a co
 COMMENT ON COLUMN pycharter.data_contracts.created_by IS 'Who made the version: from the document where it says so, else the database user.';
 
 COMMENT ON COLUMN pycharter.data_contracts.updated_by IS 'Who last changed the version: the database user, or on entry what the document says.';
+
+COMMENT ON COLUMN pycharter.data_contracts.revision IS 'Grows with every change of the version, its components or links, from 1; kept by triggers.';
 
 CREATE TABLE pycharter.data_feed_dependencies (
     data_contract_id uuid NOT NULL,
@@ -1392,6 +1442,18 @@ END;
 
 COMMENT ON FUNCTION pycharter.contract_rows(contract_ids uuid[]) IS 'How many rows of each table belong to these contract versions.';
 
+CREATE FUNCTION pycharter.count_revision() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.revision := OLD.revision + 1;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.count_revision() IS 'Trigger: a changed contract version has a higher revision, whoever changes it.';
+
 CREATE FUNCTION pycharter.delete_components() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1431,6 +1493,14 @@ END
 $$;
 
 COMMENT ON FUNCTION pycharter.delete_replaced_components() IS 'Trigger: deletes components that their contract no longer refers to.';
+
+CREATE FUNCTION pycharter.deprecate_contract(contract text, in_version text, expected_revision bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.change_status(contract, in_version, 'deprecated'::text, '{active}'::text[], expected_revision) AS change_status;
+END;
+
+COMMENT ON FUNCTION pycharter.deprecate_contract(contract text, in_version text, expected_revision bigint) IS 'Makes an active contract version deprecated: it still holds, and consumers are to leave it. Otherwise as activate_contract.';
 
 CREATE FUNCTION pycharter.domains_below(domain_id uuid) RETURNS TABLE(id uuid)
     LANGUAGE sql STABLE
@@ -1544,6 +1614,36 @@ END
 $_$;
 
 COMMENT ON FUNCTION pycharter.entities_to_merge(entities regclass, kind text, from_name text, into_name text) IS 'The common part of merge_system and the others: locks both rows and returns their ids.';
+
+CREATE FUNCTION pycharter.expect_revision(contract text, in_version text, expected bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+DECLARE
+    found bigint;
+BEGIN
+    -- As a load does: one after the other.
+    PERFORM wait_for_turn();
+    SELECT c.revision INTO found FROM data_contracts AS c
+    WHERE c.name = contract AND c.version = in_version FOR NO KEY UPDATE;
+    IF coalesce(found, 0) <> expected THEN
+        RAISE EXCEPTION '%', CASE
+                WHEN found IS NULL
+                    THEN format('there is no version %s of contract "%s", not even revision %s',
+                                in_version, contract, expected)
+                WHEN expected = 0
+                    THEN format('version %s of contract "%s" is there already, in revision %s',
+                                in_version, contract, found)
+                ELSE format('version %s of contract "%s" is in revision %s, not %s',
+                            in_version, contract, found, expected)
+            END
+            USING ERRCODE = 'object_not_in_prerequisite_state', CONSTRAINT = 'data_contracts_revision',
+                  HINT = 'Somebody else has changed it. Read it again, and decide anew.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.expect_revision(contract text, in_version text, expected bigint) IS 'Raises unless a contract version is in this revision, or with 0 is not there; keeps others from changing it until the transaction ends.';
 
 CREATE FUNCTION pycharter.feed_cycles() RETURNS TABLE(feed_numbers integer[])
     LANGUAGE plpgsql STABLE
@@ -2077,7 +2177,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.forget_digests() IS 'Trigger: a document loaded before may say something else than the contract version that has changed, or than an entity of another name.';
 
-CREATE FUNCTION pycharter.get_contract(contract text, in_version text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+CREATE FUNCTION pycharter.get_contract(contract text, in_version text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
     LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2089,7 +2189,8 @@ BEGIN
         f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
         f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
         f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
-        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by,
+        f.revision
     FROM contract_full AS f
     WHERE f.name = contract AND f.version = in_version;
 END
@@ -2097,7 +2198,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.get_contract(contract text, in_version text) IS 'One version of a contract: the row of contract_full, no row where there is none. For pipelines: its plan is made once a connection.';
 
-CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
     LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2109,7 +2210,8 @@ BEGIN
         f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
         f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
         f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
-        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by,
+        f.revision
     FROM contract_full AS f
     WHERE f.contract_id = (
         SELECT c.id FROM data_contracts AS c
@@ -2121,7 +2223,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.get_current_contract(contract text) IS 'The highest active version of a contract: the row of contract_current, no row where none is active. For pipelines, as get_contract.';
 
-CREATE FUNCTION pycharter.get_latest_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text)
+CREATE FUNCTION pycharter.get_latest_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
     LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2133,7 +2235,8 @@ BEGIN
         f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed, f.feed_type,
         f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata, f.ownership,
         f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
-        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by,
+        f.revision
     FROM contract_full AS f
     WHERE f.contract_id = (
         SELECT c.id FROM data_contracts AS c
@@ -3054,6 +3157,7 @@ BEGIN
     IF depending IS NOT NULL THEN
         RAISE EXCEPTION 'contract "%" serves one of the two and depends on the other', depending
             USING ERRCODE = 'restrict_violation',
+                  CONSTRAINT = 'data_feed_dependencies_data_feed_id_dependency_feed_id_check',
                   HINT = 'Remove that dependency first: no contract depends on its own feed.';
     END IF;
     -- Required by either name, required.
@@ -3301,7 +3405,7 @@ CREATE FUNCTION pycharter.reference_path(reference text) RETURNS text[]
 
 COMMENT ON FUNCTION pycharter.reference_path(reference text) IS 'Where a $ref to a place of the same schema, such as #/$defs/Address, leads: a path for #>. Null for any other.';
 
-CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text)
+CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text, constraint_name text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  WITH RECURSIVE said_domain AS (
@@ -3345,14 +3449,16 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT s.place,
      '/domain'::text,
      format('domain "%s" would be its own ancestor'::text, s.name) AS format,
-     'Choose a parent_domain that does not lie within it.'::text
+     'Choose a parent_domain that does not lie within it.'::text,
+     'domains_parent_domain_id_check'::text
     FROM (said_parent s
       JOIN above a ON (((a.name = s.name) AND (a.ancestor = s.name))))
  UNION ALL
   SELECT d.place,
      found.pointer,
      found.reason,
-     found.remedy
+     found.remedy,
+     NULL::text
     FROM ( SELECT unnest(refusals.documents) AS document,
              generate_subscripts(refusals.documents, 1) AS place) d,
      LATERAL pycharter.check_document(d.document) found(pointer, reason, remedy)
@@ -3361,7 +3467,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      '/schema'::text,
      'the contract is new and its document has no schema'::text,
-     'Add its JSON Schema under the key schema.'::text
+     'Add its JSON Schema under the key schema.'::text,
+     NULL::text
     FROM ( SELECT unnest(refusals.documents) AS document,
              unnest(refusals.stored) AS was,
              generate_subscripts(refusals.documents, 1) AS place) d
@@ -3370,7 +3477,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      '/metadata/namespace'::text,
      format('the contract of this name is of namespace %s, not %s'::text, (d.was #>> '{metadata,namespace}'::text[]), (d.document #>> '{metadata,namespace}'::text[])) AS format,
-     'Load it with --prefix-namespace, which names a contract <namespace>.<name>.'::text
+     'Load it with --prefix-namespace, which names a contract <namespace>.<name>.'::text,
+     NULL::text
     FROM ( SELECT unnest(refusals.documents) AS document,
              unnest(refusals.stored) AS was,
              generate_subscripts(refusals.documents, 1) AS place) d
@@ -3379,7 +3487,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      ''::text,
      'another document of the same call is of the same contract version'::text,
-     'Merge the two, or leave one of them out.'::text
+     'Merge the two, or leave one of them out.'::text,
+     NULL::text
     FROM ( SELECT n.place,
              count(*) OVER (PARTITION BY n.name, n.version) AS documents
             FROM ( SELECT generate_subscripts(refusals.documents, 1) AS place,
@@ -3391,7 +3500,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      ('/'::text || key.value),
      format('the version is %s, and its %s differs from the one stored'::text, d.status, key.value) AS format,
-     'A published version does not change: give the changed contract a new version, or overwrite this one.'::text
+     'A published version does not change: give the changed contract a new version, or overwrite this one.'::text,
+     'data_contracts_seal'::text
     FROM ( SELECT (unnest(refusals.stored) ->> 'status'::text) AS status,
              unnest(refusals.changes) AS changed,
              generate_subscripts(refusals.changes, 1) AS place) d,
@@ -3401,7 +3511,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      '/ownership/resource_id'::text,
      format('another contract has the resource_id "%s"'::text, d.resource_id) AS format,
-     'Choose another resource_id, or leave it out.'::text
+     'Choose another resource_id, or leave it out.'::text,
+     'ownership_pkey'::text
     FROM (( SELECT (n.document #>> '{ownership,resource_id}'::text[]) AS resource_id,
              n.document,
              n.was,
@@ -3415,7 +3526,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      '/dependencies'::text,
      format('the contract depends on the feed that it serves, "%s"'::text, feed.feed) AS format,
-     'Leave the feed out of dependencies, or name another data_feed.'::text
+     'Leave the feed out of dependencies, or name another data_feed.'::text,
+     'data_feed_dependencies_data_feed_id_dependency_feed_id_check'::text
     FROM ( SELECT unnest(refusals.documents) AS document,
              unnest(refusals.stored) AS was,
              generate_subscripts(refusals.documents, 1) AS place) d,
@@ -3426,7 +3538,8 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   SELECT d.place,
      '/dependencies'::text,
      format('depends on "%s" as both required and optional'::text, pycharter.item_name(item.item)) AS format,
-     'Name each feed once.'::text
+     'Name each feed once.'::text,
+     'data_feed_dependencies_pkey'::text
     FROM ( SELECT unnest(refusals.documents) AS document,
              generate_subscripts(refusals.documents, 1) AS place) d,
      LATERAL pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
@@ -3435,7 +3548,7 @@ CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes js
   HAVING (count(DISTINCT COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)) > 1);
 END;
 
-COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
+COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy, and the constraint that it would break, if any. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
 CREATE FUNCTION pycharter.refuse_credential() RETURNS trigger
     LANGUAGE plpgsql
@@ -3587,7 +3700,8 @@ BEGIN
     WHERE contains_credential(e #> '{changes,connection_info,new}') LIMIT 1;
     IF refused IS NOT NULL THEN
         RAISE EXCEPTION 'connection_info of system "%" holds a credential', refused
-            USING HINT = 'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.';
+            USING CONSTRAINT = 'systems_connection_info_credential_check',
+                  HINT = 'Store where the secret is kept instead, e.g. {"password": "env:REPLICA_PASSWORD"}.';
     END IF;
     WITH RECURSIVE said AS (
         SELECT (e ->> 'name') COLLATE "C" AS name, (e #>> '{changes,parent_domain,new}') COLLATE "C" AS parent
@@ -3607,7 +3721,8 @@ BEGIN
     SELECT a.name INTO refused FROM above AS a WHERE a.name = a.ancestor LIMIT 1;
     IF refused IS NOT NULL THEN
         RAISE EXCEPTION 'domain "%" would be its own ancestor', refused
-            USING HINT = 'Choose a parent domain that does not lie within "' || refused || '".';
+            USING CONSTRAINT = 'domains_parent_domain_id_check',
+                  HINT = 'Choose a parent domain that does not lie within "' || refused || '".';
     END IF;
 END
 $$;
@@ -3625,7 +3740,8 @@ BEGIN
         RAISE EXCEPTION '%', refusal ->> 'reason'
             USING DETAIL = format(
                       'At %s of the contract document.', coalesce(nullif(refusal ->> 'pointer', ''), 'the top')),
-                  HINT = refusal ->> 'remedy';
+                  HINT = refusal ->> 'remedy',
+                  CONSTRAINT = coalesce(refusal ->> 'constraint', '');
     END IF;
     RETURN (
         SELECT c.id FROM data_contracts AS c
@@ -3646,7 +3762,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE name = $1)', entities) INTO taken USING new_name;
     IF taken AND new_name <> old_name THEN
         RAISE EXCEPTION 'there is a % "%" already', kind, new_name
-            USING ERRCODE = 'unique_violation',
+            USING ERRCODE = 'unique_violation', CONSTRAINT = entities::text || '_name_key',
                   HINT = format('To make the two one: SELECT merge_%s(%L, %L).',
                                 replace(kind, ' ', '_'), old_name, new_name);
     END IF;
@@ -3706,6 +3822,14 @@ CREATE FUNCTION pycharter.required_names(schema jsonb) RETURNS jsonb
     RETURN CASE WHEN (schema ? 'allOf'::text) THEN (jsonb_path_query_array(schema, '$."required"[*]'::jsonpath) || jsonb_path_query_array(schema, '$."allOf"[*]."required"[*]'::jsonpath)) ELSE ('[]'::jsonb || COALESCE((schema -> 'required'::text), '[]'::jsonb)) END;
 
 COMMENT ON FUNCTION pycharter.required_names(schema jsonb) IS 'An array of the properties that a schema, or a part of its allOf, requires.';
+
+CREATE FUNCTION pycharter.retire_contract(contract text, in_version text, expected_revision bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pycharter.change_status(contract, in_version, 'retired'::text, '{active,deprecated}'::text[], expected_revision) AS change_status;
+END;
+
+COMMENT ON FUNCTION pycharter.retire_contract(contract text, in_version text, expected_revision bigint) IS 'Makes an active or deprecated contract version retired: it holds no more, and never again. Otherwise as activate_contract.';
 
 CREATE FUNCTION pycharter.revise_relations(documents jsonb[]) RETURNS TABLE(table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
@@ -3814,6 +3938,7 @@ CREATE FUNCTION pycharter.seal_components() RETURNS trigger
     AS $$
 DECLARE
     contract data_contracts;
+    changed uuid[];
 BEGIN
     PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     FOR contract IN EXECUTE format(
@@ -3822,16 +3947,20 @@ BEGIN
          ORDER BY c.id FOR NO KEY UPDATE', TG_ARGV[0], TG_ARGV[1])
     LOOP
         PERFORM refuse_sealed(contract);
+        changed := changed || contract.id;
     END LOOP;
     EXECUTE format(
         'DELETE FROM document_digests WHERE data_contract_id IN (
              SELECT c.id FROM data_contracts AS c WHERE c.%I IN (SELECT b.%I FROM before AS b))',
         TG_ARGV[0], TG_ARGV[1]);
+    IF changed IS NOT NULL THEN
+        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
+    END IF;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.seal_components() IS 'Trigger: refuses to change or delete components of sealed contract versions. Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
+COMMENT ON FUNCTION pycharter.seal_components() IS 'Trigger: refuses to change or delete components of sealed contract versions, counts the revision of others. Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
 
 CREATE FUNCTION pycharter.seal_contract() RETURNS trigger
     LANGUAGE plpgsql
@@ -3870,6 +3999,7 @@ CREATE FUNCTION pycharter.seal_links() RETURNS trigger
     AS $$
 DECLARE
     contract data_contracts;
+    changed uuid[];
 BEGIN
     PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
@@ -3881,6 +4011,7 @@ BEGIN
             ORDER BY c.id FOR NO KEY UPDATE
         LOOP
             PERFORM refuse_sealed(contract);
+            changed := changed || contract.id;
         END LOOP;
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT a.data_contract_id FROM after AS a);
     END IF;
@@ -3891,14 +4022,18 @@ BEGIN
             ORDER BY c.id FOR NO KEY UPDATE
         LOOP
             PERFORM refuse_sealed(contract);
+            changed := changed || contract.id;
         END LOOP;
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT b.data_contract_id FROM before AS b);
+    END IF;
+    IF changed IS NOT NULL THEN
+        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
     END IF;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions.';
+COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions; counts the revision of others.';
 
 CREATE FUNCTION pycharter.search_contracts(query text, max_rows integer DEFAULT 50) RETURNS TABLE(contract_id uuid, contract text, version text, status text, title text, description text, rank integer, matched_in text[])
     LANGUAGE plpgsql STABLE ROWS 50 PARALLEL SAFE
@@ -4743,7 +4878,8 @@ CREATE VIEW pycharter.contract_full AS
     created_at,
     updated_at,
     created_by,
-    updated_by
+    updated_by,
+    revision
    FROM pycharter.data_contracts c;
 
 COMMENT ON VIEW pycharter.contract_full IS 'One row a contract version, all of it.';
@@ -4800,6 +4936,8 @@ COMMENT ON COLUMN pycharter.contract_full.created_by IS 'Who made the version.';
 
 COMMENT ON COLUMN pycharter.contract_full.updated_by IS 'Who last changed the version.';
 
+COMMENT ON COLUMN pycharter.contract_full.revision IS 'Grows with every change of the version, its components or links.';
+
 CREATE VIEW pycharter.contract_current AS
  SELECT contract_id,
     name,
@@ -4826,7 +4964,8 @@ CREATE VIEW pycharter.contract_current AS
     created_at,
     updated_at,
     created_by,
-    updated_by
+    updated_by,
+    revision
    FROM pycharter.contract_full f
   WHERE (contract_id = ( SELECT v.id
            FROM pycharter.data_contracts v
@@ -4888,6 +5027,8 @@ COMMENT ON COLUMN pycharter.contract_current.created_by IS 'Who made the version
 
 COMMENT ON COLUMN pycharter.contract_current.updated_by IS 'Who last changed the version.';
 
+COMMENT ON COLUMN pycharter.contract_current.revision IS 'Grows with every change of the version, its components or links.';
+
 CREATE VIEW pycharter.contract_dependencies AS
  SELECT c.id AS contract_id,
     c.name AS contract,
@@ -4943,7 +5084,8 @@ CREATE VIEW pycharter.contract_latest AS
     created_at,
     updated_at,
     created_by,
-    updated_by
+    updated_by,
+    revision
    FROM pycharter.contract_full f
   WHERE (contract_id = ( SELECT v.id
            FROM pycharter.data_contracts v
@@ -5004,6 +5146,8 @@ COMMENT ON COLUMN pycharter.contract_latest.updated_at IS 'When the version was 
 COMMENT ON COLUMN pycharter.contract_latest.created_by IS 'Who made the version.';
 
 COMMENT ON COLUMN pycharter.contract_latest.updated_by IS 'Who last changed the version.';
+
+COMMENT ON COLUMN pycharter.contract_latest.revision IS 'Grows with every change of the version, its components or links.';
 
 CREATE VIEW pycharter.contract_owners AS
  SELECT c.id AS contract_id,
@@ -5397,7 +5541,7 @@ CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER business_owners_take_turns BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER business_owners_take_turns BEFORE UPDATE OF name ON pycharter.business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
 
@@ -5445,6 +5589,8 @@ CREATE TRIGGER data_contract_team_access_seal_truncate BEFORE TRUNCATE ON pychar
 
 CREATE TRIGGER data_contract_team_access_seal_update AFTER UPDATE ON pycharter.data_contract_team_access REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
+CREATE TRIGGER data_contracts_count_revision BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by)) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION pycharter.count_revision();
+
 CREATE TRIGGER data_contracts_delete_components AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_components();
 
 CREATE TRIGGER data_contracts_delete_replaced_components AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_replaced_components();
@@ -5461,7 +5607,7 @@ CREATE TRIGGER data_contracts_set_published_insert BEFORE INSERT ON pycharter.da
 
 CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((old.status <> new.status) OR (old.published_at IS DISTINCT FROM new.published_at))) EXECUTE FUNCTION pycharter.set_published();
 
-CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by))) EXECUTE FUNCTION pycharter.set_updated();
+CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((old.revision <> new.revision)) EXECUTE FUNCTION pycharter.set_updated();
 
 CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
 
@@ -5491,7 +5637,7 @@ CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds RE
 
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE OF name ON pycharter.data_feeds FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER domains_forget_digests AFTER UPDATE ON pycharter.domains REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -5501,7 +5647,7 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
 
 CREATE TRIGGER domains_set_updated BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER domains_take_turns BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER domains_take_turns BEFORE UPDATE OF name ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER governance_rules_seal_delete AFTER DELETE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
 
@@ -5533,13 +5679,13 @@ CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_i
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER systems_take_turns BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER systems_take_turns BEFORE UPDATE OF name ON pycharter.systems FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER teams_forget_digests AFTER UPDATE ON pycharter.teams REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER teams_take_turns BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER teams_take_turns BEFORE UPDATE OF name ON pycharter.teams FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER validation_rules_seal_delete AFTER DELETE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 

@@ -33,7 +33,7 @@ def catalogue(empty_database: str) -> str:
     """URL of a database whose catalogue has rows in every table."""
     migrations.apply(empty_database)
     with psycopg.connect(empty_database) as connection:
-        loader.load(connection, sources.read([EXAMPLES]))
+        loader.load(connection, sources.read_files([EXAMPLES]))
         connection.execute("CREATE ROLE backup_reader")
         connection.execute("SELECT pycharter.grant_access(reader => 'backup_reader')")
         connection.execute(
@@ -55,13 +55,13 @@ def test_an_upgrade_with_data_inside(
                 shutil.copy(file, tmp_path)
         assert migrations.apply(empty_database)[-1] == head
     with psycopg.connect(empty_database) as connection:
-        loader.load(connection, sources.read([EXAMPLES]))
+        loader.load(connection, sources.read_files([EXAMPLES]))
     before = contents(server, "empty")
     done = migrations.apply(empty_database)
     assert migrations.drift(empty_database) == []
     assert dump(server, "empty") == re.sub(r"\btoday\b", "pycharter", dump(server, "empty", "today"))
     with psycopg.connect(empty_database) as connection:
-        assert loader.load(connection, sources.read([EXAMPLES])).updated == 0
+        assert loader.load(connection, sources.read_files([EXAMPLES])).updated == 0
         connection.rollback()
     if done:
         assert migrations.rollback(empty_database, count=len(done)) == done[::-1]

@@ -12,6 +12,19 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from pycharter_sql import (
+    AlreadyLinked,
+    ComponentTaken,
+    ConstraintBroken,
+    DependsOnItself,
+    NameTaken,
+    ReferenceBroken,
+    ResourceTaken,
+    ValueRefused,
+    VersionExists,
+    explaining,
+)
+
 # #1 stands for an id that ends in 1; ? is the number of a version of contract c. Schema #3 is free.
 SAMPLE = """
     INSERT INTO systems (id, name) VALUES (#1, 'system');
@@ -173,6 +186,9 @@ def rejected() -> Iterator[tuple[str, str]]:
         yield "data_contracts_version_check", f"UPDATE data_contracts SET version = {version} WHERE id = #1"
     for status in ("'published'", "'Active'", "''"):
         yield "data_contracts_status_check", f"UPDATE data_contracts SET status = {status}"
+    # An UPDATE counts for itself, whatever it says.
+    revision = "INSERT INTO data_contracts (id, name, version, schema_id, data_feed_id, revision) VALUES"
+    yield "data_contracts_revision_check", f"{revision} (#3, 'd', '1', #3, #1, 0)"
     for table in ("governance_rules", "metadata", "ownership"):
         taken, unknown = ("'c@1'", "'x'") if table == "ownership" else ("#1", "#9")
         update = f"UPDATE data_contracts SET {table}_id = %s WHERE id = #2"
@@ -224,6 +240,34 @@ def test_rejected(catalogue: Catalogue, constraint: str, statement: str) -> None
     with pytest.raises(psycopg.IntegrityError) as caught:
         catalogue(statement)
     assert (caught.value.diag.schema_name, caught.value.diag.constraint_name) == ("pycharter", constraint)
+
+
+KINDS = {
+    "_name_check": ValueRefused,
+    "_status_check": ValueRefused,
+    "_permission_check": ValueRefused,
+    "_rules_check": ValueRefused,
+    "_fkey": ReferenceBroken,
+    "data_contracts_name_version_key": VersionExists,
+    "data_contracts_ownership_id_key": ResourceTaken,
+    "data_contracts_schema_id_key": ComponentTaken,
+    "data_contract_system_pulls_pkey": AlreadyLinked,
+    "data_feed_dependencies_pkey": AlreadyLinked,
+    "data_feed_dependencies_data_feed_id_dependency_feed_id_check": DependsOnItself,
+    "systems_name_key": NameTaken,
+    "ownership_pkey": ResourceTaken,
+}
+
+
+@pytest.mark.parametrize(("constraint", "statement"), REJECTED)
+def test_rejected_is_explained(catalogue: Catalogue, constraint: str, statement: str) -> None:
+    with pytest.raises(ConstraintBroken) as caught, explaining("c@1"):
+        catalogue(statement)
+    error = caught.value
+    assert (error.constraint, error.contract) == (constraint, "c@1")
+    assert error.reason and error.remedy and type(error) is not ConstraintBroken
+    for end, kind in KINDS.items():
+        assert not constraint.endswith(end) or type(error) is kind
 
 
 def test_every_constraint_has_rejected_a_row(catalogue: Catalogue) -> None:

@@ -238,7 +238,7 @@ def test_the_dataclass_has_the_columns_of_the_function(conn: Conn) -> None:
 
 
 def test_the_examples(conn: Conn) -> None:
-    loader.load(conn, sources.read([EXAMPLES]))
+    loader.load(conn, sources.read_files([EXAMPLES]))
     rules = {"rules": {"price": {"greater_than_or_equal_to": {"threshold": 0}}}, "version": "1.10.0"}
     assert diff(conn, "Product", "1.9.0", "1.10.0") == [
         ("status", "", "changed", "deprecated", "active"),

@@ -38,7 +38,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from pycharter_sql import cli, embedded, loader, queries
+from pycharter_sql import cli, embedded, enforcement, loader, queries
 from pycharter_sql.embedded import Server
 
 ROOT = Path(__file__).parents[1]
@@ -267,7 +267,7 @@ def test_every_command_and_option() -> None:
     check(cli.main, "pycharter-sql")
 
 
-@pytest.mark.parametrize("module", [queries, loader], ids=["queries", "loader"])
+@pytest.mark.parametrize("module", [queries, loader, enforcement], ids=["queries", "loader", "enforcement"])
 def test_every_public_function(module: Any) -> None:
     functions = [
         name

@@ -109,7 +109,7 @@ def test_a_load_whose_commit_was_not_heard_of_adds_nothing(conn: Conn) -> None:
 
 
 def state(conn: Conn) -> Any:
-    documents = list(queries.documents(conn))
+    documents = list(queries.stream_documents(conn))
     systems = conn.execute("SELECT name, description FROM pycharter.systems ORDER BY name").fetchall()
     conn.rollback()
     return documents, systems

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from pycharter_sql import lineage, queries
 from pycharter_sql.errors import FeedNotFound
-from pycharter_sql.rows import DependencyCycle, FeedDependency, ReachableFeed
+from pycharter_sql.rows import DependencyCycle, DependencyType, FeedDependency, ReachableFeed
 
 Conn = psycopg.Connection[Any]
 Edges = dict[tuple[int, int], bool]
@@ -207,7 +207,7 @@ def test_a_feed_that_is_not_there(shop: Conn, query: Callable[..., object]) -> N
 
 
 def link(feed: str, dependency: str, kind: str = "required") -> FeedDependency:
-    return FeedDependency(feed, dependency, kind, UUID(int=0), feed, "1.0.0")
+    return FeedDependency(feed, dependency, DependencyType(kind), UUID(int=0), feed, "1.0.0")
 
 
 HARD_NAMES = [link('a "b"', "x\ny #1 <i>"), link("x\ny #1 <i>", 'a "b"', "optional")]

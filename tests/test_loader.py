@@ -27,7 +27,13 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from pycharter_sql import loader, migrations, queries, sources
 from pycharter_sql.embedded import PORT, USER, Server
-from pycharter_sql.errors import CatalogueError, CatalogueMissing, DocumentRefused, Refusal
+from pycharter_sql.errors import (
+    CatalogueError,
+    CatalogueMissing,
+    DocumentRefused,
+    Refusal,
+    VersionPublished,
+)
 from pycharter_sql.loader import Counts, LoadRefused, Report, intake, sending
 
 Conn = psycopg.Connection[Any]
@@ -79,7 +85,7 @@ def content(conn: Conn) -> Any:
         table: conn.execute(query.format(Identifier(table)), [noise]).fetchall() for table in ENTITIES
     }
     with conn.transaction():
-        return entities, list(queries.documents(conn))
+        return entities, list(queries.stream_documents(conn))
 
 
 def write(directory: Path, files: dict[str, Any]) -> list[Path]:
@@ -92,7 +98,7 @@ def write(directory: Path, files: dict[str, Any]) -> list[Path]:
 
 
 def load_files(conn: Conn, *paths: Path, **options: Any) -> Report:
-    return loader.load(conn, sources.read(paths), **options)
+    return loader.load(conn, sources.read_files(paths), **options)
 
 
 def changed(report: Report) -> dict[str, dict[str, int]]:
@@ -616,9 +622,11 @@ def test_whatever_cursor_class_the_connection_has(own_database: Conn) -> None:
 def test_documents_may_come_from_the_same_connection(own_database: Conn, batch: int) -> None:
     migrations.apply(own_database.info.dsn, schema="second")
     loader.load(own_database, (contract(f"N{number}") for number in range(600)))
-    report = loader.load(own_database, queries.documents(own_database), schema="second")
+    report = loader.load(own_database, queries.stream_documents(own_database), schema="second")
     assert (report.read, report.inserted) == (600, 600)
-    assert list(queries.documents(own_database, schema="second")) == list(queries.documents(own_database))
+    assert list(queries.stream_documents(own_database, schema="second")) == list(
+        queries.stream_documents(own_database)
+    )
 
 
 @pytest.mark.parametrize("read_ahead", [False, True])
@@ -679,7 +687,7 @@ def test_a_source_on_the_same_connection_outlives_a_refused_batch(own_database: 
     own_database.execute(
         "ALTER TABLE second.data_contracts ADD CONSTRAINT house_rule_check CHECK (name <> 'N3')"
     )
-    copied = queries.documents(own_database)
+    copied = queries.stream_documents(own_database)
     report = loader.load(own_database, copied, schema="second", skip_invalid=True)
     assert (report.read, report.inserted, report.refused) == (5, 4, 1)
 
@@ -777,7 +785,10 @@ def test_register_contract(conn: Conn) -> None:
     assert loader.register_contract(conn, contract("A", pulls_from=["X"])) == "unchanged"
     assert loader.register_contract(conn, contract("A", pulls_from=["Y"])) == "updated"
     assert loader.register_contract(conn, contract("A", status="active")) == "updated"
-    [refusal] = refused(lambda: loader.register_contract(conn, contract("A", pulls_from=["Z"])))
+    with pytest.raises(VersionPublished) as caught:
+        loader.register_contract(conn, contract("A", pulls_from=["Z"]))
+    assert (caught.value.constraint, caught.value.contract) == ("data_contracts_seal", "A@1.0.0")
+    [refusal] = caught.value.refusals
     assert (refusal.source, refusal.pointer, refusal.contract) == ("document", "/pulls_from", "A@1.0.0")
     assert "new version" in refusal.remedy
     # The transaction goes on.
@@ -1111,7 +1122,7 @@ def test_an_integer_of_thousands_of_digits(conn: Conn, tmp_path: Path) -> None:
 
 def test_an_alias_bomb_of_long_text(tmp_path: Path) -> None:
     text = HEAD + f"metadata:\n  a: &a {'x' * 1_000_000}\n  b: [{', '.join(['*a'] * 300)}]\n"
-    [found] = sources.read(write(tmp_path, {"a.yaml": text}))
+    [found] = sources.read_files(write(tmp_path, {"a.yaml": text}))
     is_refused = isinstance(found, Refusal)  # outside the assert, which would write the bomb out
     assert is_refused
 

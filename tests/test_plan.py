@@ -147,7 +147,7 @@ def test_nothing_to_do(conn: Conn, batch: int) -> None:
 def test_of_files(conn: Conn, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(yaml.safe_dump(contract("A", pulls_from=["S"])))
-    steps = loader.plan(conn, sources.read([path]), read_ahead=True).steps
+    steps = loader.plan(conn, sources.read_files([path]), read_ahead=True).steps
     assert [(step.source, step.pointer) for step in steps] == [
         (str(path), ""),
         (str(path), ""),

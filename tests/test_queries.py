@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from pycharter_sql import migrations, queries
 from pycharter_sql.errors import CatalogueError, CatalogueMissing, ContractNotFound, NoActiveVersion
-from pycharter_sql.rows import ContractSummary
+from pycharter_sql.rows import ContractSummary, Status
 
 Conn = psycopg.Connection[Any]
 
@@ -207,7 +207,7 @@ ALL[0:2] = ["Aircraft 1.9.0", "Aircraft 1.10.0"]
 )
 def test_filters(full: Conn, filters: Any, expected: list[str]) -> None:
     assert found(queries.list_contracts(full, **filters)) == expected
-    streamed = queries.documents(full, **filters)
+    streamed = queries.stream_documents(full, **filters)
     assert [f"{document['name']} {document['version']}" for document in streamed] == expected
 
 
@@ -249,7 +249,7 @@ def test_contract_summary(full: Conn) -> None:
     (summary,) = queries.list_contracts(full, domain="Crewing")
     whole = queries.get_contract(full, "Crew")
     assert summary == ContractSummary(
-        whole.contract_id, "Crew", "1.0.0", "active", None, "Crew", "Crewing", whole.updated_at
+        whole.contract_id, "Crew", "1.0.0", Status.ACTIVE, None, "Crew", "Crewing", whole.updated_at, 1
     )
 
 
@@ -297,13 +297,13 @@ def test_filters_find_their_contracts_by_an_index(conn: Conn) -> None:
 
 
 def test_documents_are_those_of_the_database(full: Conn) -> None:
-    assert list(queries.documents(full)) == [
+    assert list(queries.stream_documents(full)) == [
         queries.get_document(full, *name_and_version.split(" ")) for name_and_version in ALL
     ]
 
 
 def test_documents_stream_side_by_side(full: Conn) -> None:
-    first, second = queries.documents(full), queries.documents(full, name="Crew")
+    first, second = queries.stream_documents(full), queries.stream_documents(full, name="Crew")
     assert next(first)["name"] == "Aircraft"
     assert next(second)["name"] == "Crew"
     assert next(first)["version"] == "1.10.0"
@@ -317,9 +317,9 @@ def test_documents_stream_side_by_side(full: Conn) -> None:
 def test_documents_need_a_transaction(full: Conn) -> None:
     full.autocommit = True
     with pytest.raises(psycopg.errors.NoActiveSqlTransaction):
-        list(queries.documents(full))
+        list(queries.stream_documents(full))
     with full.transaction():
-        assert len(list(queries.documents(full))) == len(CONTRACTS)
+        assert len(list(queries.stream_documents(full))) == len(CONTRACTS)
 
 
 # ------------------------------------------------------------------------------------ the caller's connection
@@ -355,7 +355,7 @@ def test_whatever_the_connection_is_set_to(
     full: Conn, search_path: str, cursor_factory: type[psycopg.Cursor[Any]]
 ) -> None:
     expected = list(ask_everything(full))
-    streamed = list(queries.documents(full))
+    streamed = list(queries.stream_documents(full))
     full.execute("SELECT set_config('search_path', %s, false)", [search_path])
     full.execute("CREATE TEMP TABLE data_contracts (id uuid, name text)")
     full.commit()
@@ -363,7 +363,7 @@ def test_whatever_the_connection_is_set_to(
     full.cursor_factory = cursor_factory
     before = session(full)
     assert list(ask_everything(full)) == expected
-    assert list(queries.documents(full)) == streamed
+    assert list(queries.stream_documents(full)) == streamed
     assert session(full) == before
 
 
@@ -380,7 +380,7 @@ def test_nothing_is_committed(conn: Conn) -> None:
     with conn.transaction() as savepoint:
         load(conn, contract("Aircraft", "1.11.0", "active"))
         assert queries.get_contract(conn, "Aircraft").version == "1.11.0"
-        assert len(list(queries.documents(conn, name="Aircraft"))) == 4
+        assert len(list(queries.stream_documents(conn, name="Aircraft"))) == 4
         raise psycopg.Rollback(savepoint)
     for _ in ask_everything(conn):
         assert conn.info.transaction_status == TransactionStatus.INTRANS
@@ -395,7 +395,7 @@ def test_two_catalogues_in_one_database(full: Conn) -> None:
     expected = list(ask_everything(full))
     load(full, contract("Only here", "1.0.0"), schema=other)
     assert found(queries.list_contracts(full, schema=other)) == ["Only here 1.0.0"]
-    assert [document["name"] for document in queries.documents(full, schema=other)] == ["Only here"]
+    assert [document["name"] for document in queries.stream_documents(full, schema=other)] == ["Only here"]
     with pytest.raises(ContractNotFound, match="Aircraft"):
         queries.get_contract(full, "Aircraft", schema=other)
     assert list(ask_everything(full)) == expected
@@ -411,7 +411,7 @@ def test_two_catalogues_in_one_database(full: Conn) -> None:
         lambda conn, schema: queries.fields_named(conn, "id", schema=schema),
         lambda conn, schema: queries.search_contracts(conn, "aircraft", schema=schema),
         lambda conn, schema: queries.list_contracts(conn, schema=schema),
-        lambda conn, schema: list(queries.documents(conn, schema=schema)),
+        lambda conn, schema: list(queries.stream_documents(conn, schema=schema)),
     ],
 )
 def test_no_catalogue(conn: Conn, ask: Callable[[Conn, str], object]) -> None:

@@ -372,7 +372,8 @@ def test_every_column_counts_as_a_change(rows: Any) -> None:
             SELECT a.attname::text FROM pg_attribute AS a
             WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
         FROM relation AS r LEFT JOIN pg_trigger AS t
-            ON t.tgrelid = r.oid AND t.tgfoid = 'set_updated'::regproc AND t.tgenabled = 'O'
+            ON t.tgrelid = r.oid AND t.tgenabled = 'O' AND t.tgfoid = CASE r.relname
+                WHEN 'data_contracts' THEN 'count_revision'::regproc ELSE 'set_updated'::regproc END
         WHERE r.relkind = 'r' AND EXISTS (
             SELECT FROM pg_attribute AS a WHERE a.attrelid = r.oid AND a.attname = 'updated_at')
         """

@@ -46,12 +46,12 @@ def read(*paths: str) -> list[tuple[str, Any]]:
     """(place, content) of each document, (place, Refusal) of each refusal."""
     return [
         (str(found.place), found.content) if isinstance(found, Raw) else (found.source + found.pointer, found)
-        for found in sources.read(paths)
+        for found in sources.read_files(paths)
     ]
 
 
 def refused(name: str, content: str | bytes) -> Refusal:
-    (found,) = sources.read([write(name, content)])
+    (found,) = sources.read_files([write(name, content)])
     assert isinstance(found, Refusal), found
     assert found.source == name
     assert found.remedy
@@ -140,7 +140,7 @@ def test_standard_input(
 )
 def test_standard_input_refused(monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    (refusal,) = (found for found in sources.read(["-"]) if isinstance(found, Refusal))
+    (refusal,) = (found for found in sources.read_files(["-"]) if isinstance(found, Refusal))
     assert refusal.source in ("-", "-:1", "-:2")
     assert reason in refusal.reason
     assert refusal.remedy
@@ -154,7 +154,7 @@ def test_bytes_are_counted_as_they_are_in_the_file(folder: Path) -> None:
         write("d.yaml", "x: 1\n"),
     ]
     counts: list[int] = []
-    for _ in sources.read(paths, on_bytes=counts.append):
+    for _ in sources.read_files(paths, on_bytes=counts.append):
         pass
     assert sum(counts) == sources.size([*paths, "-"]) == sum(Path(path).stat().st_size for path in paths)
     assert max(counts) < 500_000
@@ -169,7 +169,7 @@ def test_rows_of_tables(folder: Path) -> None:
     write("systems.yaml", "title: Systems\n")  # a contract, for all that its file is named so
     write("a_validation_rules.yaml", "contract_name: a\n")
     write("other.yaml", "- contract_name: a\n")
-    tables = {str(found.place): found.table for found in sources.read(["."]) if isinstance(found, Raw)}
+    tables = {str(found.place): found.table for found in sources.read_files(["."]) if isinstance(found, Raw)}
     assert tables == {
         "owners.yaml#/0": "owners",
         "metadata.yaml.gz#/0": "metadata",
@@ -244,7 +244,7 @@ def test_a_seed_set(folder: Path) -> None:
     contracts: list[Document] = []
     entities: dict[str, Any] = {}
     left_out: list[str] = []
-    for found in sources.read(["."]):
+    for found in sources.read_files(["."]):
         assert isinstance(found, Raw), found
         document = normalise(found)
         left_out += document.left_out
@@ -324,7 +324,7 @@ def test_files_are_read_lazily(folder: Path) -> None:
     # The second half is malformed, and met only when it is reached.
     write("a.ndjson", '{"x": 1}\n' * 1000 + "{\n")
     write("b.yaml", "x: 1\n---\nx: 2\n--- }\n")
-    documents = sources.read(["a.ndjson", "b.yaml"])
+    documents = sources.read_files(["a.ndjson", "b.yaml"])
     assert isinstance(next(documents), Raw)
     found = list(documents)
     assert [place.source for place in found if isinstance(place, Refusal)] == ["a.ndjson:1001", "b.yaml"]
@@ -339,7 +339,7 @@ def test_component_files(folder: Path) -> None:
     write("d/a_contract.yaml", "x: 1\n")
     write("e/a_coercion_rules.yaml", "r: 1\n")
     write("e/a_metadata.ndjson", '{"x": 1}')
-    found = [document for document in sources.read(["."]) if isinstance(document, Raw)]
+    found = [document for document in sources.read_files(["."]) if isinstance(document, Raw)]
     assert [document.content for document in found] == [
         {"metadata": {"title": "a_b_"}, "schema": {}},
         {"x": 1},
@@ -463,9 +463,9 @@ def test_refused(folder: Path, name: str, content: str | bytes, reason: str) -> 
 )
 def test_the_length_of_a_document(folder: Path, name: str, begin: str, end: str) -> None:
     write(name, begin + "x" * (50 << 20) + end)
-    assert all(isinstance(found, Raw) for found in sources.read([name]))
+    assert all(isinstance(found, Raw) for found in sources.read_files([name]))
     write(name, begin + "x" * (65 << 20) + end)
-    *before, found = sources.read([name])
+    *before, found = sources.read_files([name])
     assert [document.content for document in before if isinstance(document, Raw)] == [{"x": 1}][: len(before)]
     assert isinstance(found, Refusal)
     assert "more than 64 MB" in found.reason
@@ -487,7 +487,7 @@ def test_a_gzip_bomb_does_not_eat_the_memory(folder: Path, name: str) -> None:
     program = (
         "import resource, sys; from pycharter_sql import sources\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "print(*sources.read(sys.argv[1:]))"
+        "print(*sources.read_files(sys.argv[1:]))"
     )
     with Path("a.json.gz").open("rb") as standard_input:
         ran = subprocess.run(
@@ -608,7 +608,7 @@ def test_no_standard_input_raises(content: bytes, compressed: bool) -> None:
 def test_examples_load_together() -> None:
     documents: dict[tuple[str, str], Document] = {}
     with resources.as_file(resources.files("pycharter_sql.examples") / "legacy") as directory:
-        for raw in sources.read([directory]):
+        for raw in sources.read_files([directory]):
             assert isinstance(raw, Raw), raw
             document = normalise(raw)
             assert (document.name, document.version) not in documents

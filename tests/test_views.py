@@ -119,6 +119,7 @@ def test_contract_full(conn: Conn) -> None:
         "dependencies": ["Airport", "operator"],
         "created_by": "ann",
         "updated_by": "bob",
+        "revision": 1,
     }
 
 

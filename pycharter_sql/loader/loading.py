@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from pycharter_sql.documents import Place, Raw, normalise
-from pycharter_sql.errors import DocumentRefused, Refusal
+from pycharter_sql.errors import (
+    CatalogueError,
+    DocumentRefused,
+    Refusal,
+    constraint_broken,
+    expecting_catalogue,
+    explaining,
+)
 from pycharter_sql.loader.intake import Intake, Sendable
 from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
-from pycharter_sql.loader.sending import Run, atomic, sent_everything
+from pycharter_sql.loader.sending import BatchRefused, Run, sent_everything
+from pycharter_sql.rows import Outcome
+from pycharter_sql.transactions import atomic
 
 
 def load(
@@ -28,9 +38,10 @@ def load(
 ) -> Report:
     """Load legacy metadata or contract documents, all or nothing; loading them again changes nothing.
 
-    ``documents`` are what ``sources.read`` yields, or mappings of any shape that ``documents.normalise``
-    reads. They are taken one at a time. With ``read_ahead`` the next ones are taken while the database works
-    on those before, which saves a third of the time; only where reading them does not itself use ``conn``.
+    ``documents`` are what ``sources.read_files`` yields, or mappings of any shape that
+    ``documents.normalise`` reads. They are taken one at a time. With ``read_ahead`` the next ones are taken
+    while the database works on those before, which saves a third of the time; only where reading them does
+    not itself use ``conn``.
 
     Two sources of one (name, version) are merged where they complement each other. Where they disagree, or
     two documents describe an entity differently, both are refused. With ``skip_invalid`` refused documents
@@ -56,22 +67,56 @@ def load(
 
 
 def register_contract(
-    conn: psycopg.Connection[Any], document: Mapping[str, Any], *, schema: str = "pycharter"
-) -> Literal["inserted", "updated", "unchanged"]:
-    """Load one contract document in one round trip, and say what that did to its contract version.
+    conn: psycopg.Connection[Any],
+    document: Mapping[str, Any],
+    *,
+    revision: int | None = None,
+    schema: str = "pycharter",
+) -> Outcome:
+    """Load one contract document in one call, and say what that did to its contract version.
 
-    ``document`` has any shape that ``documents.normalise`` reads. Never commits. Raises DocumentRefused, and
-    then has written nothing. Design: "Creating a Data Contract".
+    ``document`` has any shape that ``documents.normalise`` reads. With ``revision`` it is loaded only where
+    the contract version is in that revision, as ``Contract.revision`` tells it, or with 0 is not there yet.
+
+    Never commits. Raises DocumentRefused, or the ConstraintBroken of the one rule that forbids it (such as
+    VersionPublished, RevisionConflict), and then has written nothing. Design: "Creating a Data Contract".
     """
-    single = normalise(Raw(dict(document), Place("document", "")))
-    with atomic(conn):
-        run = _Load(conn, schema, alone=True)
-        run.send_carefully([Sendable.of(0, single)])
-        if run.refusals:
-            raise DocumentRefused(run.refusals)
+    sent = Sendable.of(0, normalise(Raw(dict(document), Place("document", ""))))
+    run = _Load(conn, schema, alone=True)
+    try:
+        with atomic(conn):
+            if revision is not None:
+                _expect_revision(conn, sent, revision, schema)
+            run.send([sent])
+            if run.refusals:
+                raise _refused(run.refusals)
+    except BatchRefused as error:
+        run.refuse(sent, error)
+        raise _refused(run.refusals) from error.error
     if run.report.inserted:
-        return "inserted"
-    return "updated" if run.report.updated else "unchanged"
+        return Outcome.INSERTED
+    return Outcome.UPDATED if run.report.updated else Outcome.UNCHANGED
+
+
+def _expect_revision(conn: psycopg.Connection[Any], sent: Sendable, revision: int, schema: str) -> None:
+    query = sql.SQL("SELECT {}.expect_revision(%s, %s, %s)").format(sql.Identifier(schema))
+    with expecting_catalogue(schema), explaining(f"{sent.name}@{sent.version}"):
+        # Fetched, so that pipeline mode too has the answer here.
+        psycopg.Cursor(conn).execute(query, [sent.name, sent.version, revision]).fetchone()
+
+
+def _refused(refusals: Sequence[Refusal]) -> CatalogueError:
+    """Of one document: the exception of the one rule that it breaks, where it is one."""
+    constraint = refusals[0].constraint
+    if constraint is None or any(refusal.constraint != constraint for refusal in refusals):
+        return DocumentRefused(refusals)
+    return constraint_broken(constraint)(
+        "\n".join(refusal.what for refusal in refusals),
+        remedy=refusals[0].remedy,
+        constraint=constraint,
+        contract=refusals[0].contract,
+        refusals=refusals,
+    )
 
 
 class _Load(Run):

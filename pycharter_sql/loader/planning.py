@@ -15,7 +15,8 @@ from pycharter_sql.documents.merging import same_json
 from pycharter_sql.documents.model import lifted, place_in, pointer_step
 from pycharter_sql.errors import Refusal
 from pycharter_sql.loader.intake import Intake, Sendable, mentioned
-from pycharter_sql.loader.sending import Run, atomic, sent_everything
+from pycharter_sql.loader.sending import Run, sent_everything
+from pycharter_sql.transactions import atomic
 
 Action = Literal["insert", "update", "unchanged", "dangling"]
 

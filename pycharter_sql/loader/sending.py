@@ -95,12 +95,18 @@ class Run(ABC):
                 self.send_carefully(batch[:middle])
                 self.send_carefully(batch[middle:])
                 return
-            said = refused.error.diag
-            pointer, remedy = CONSTRAINTS.get(said.constraint_name or "", ("", "Correct the document."))
-            reason = said.message_primary or str(refused.error)
-            found = self._findings(batch[0]) or [(pointer, reason, said.message_hint or remedy)]
+            self.refuse(batch[0], refused)
+
+    def refuse(self, sent: Sendable, refused: BatchRefused) -> None:
+        """Takes down why the database failed with this document."""
+        if found := self._findings(sent):
             for pointer, reason, remedy in found:
-                self._refuse(batch[0], pointer, reason, remedy)
+                self._refuse(sent, pointer, reason, remedy)
+            return
+        said = refused.error.diag
+        pointer, remedy = CONSTRAINTS.get(said.constraint_name or "", ("", "Correct the document."))
+        reason = said.message_primary or str(refused.error)
+        self._refuse(sent, pointer, reason, said.message_hint or remedy, said.constraint_name)
 
     def send_all(self, batches: Iterator[list[Sendable]], read_ahead: bool) -> None:
         batch = next(batches, None)
@@ -138,7 +144,9 @@ class Run(ABC):
         said = next(answer)
         for refusal in said["refusals"]:
             sent = contracts[refusal["document"]]
-            self._refuse(sent, refusal["pointer"], refusal["reason"], refusal["remedy"])
+            self._refuse(
+                sent, refusal["pointer"], refusal["reason"], refusal["remedy"], refusal["constraint"]
+            )
         self.count(contracts, others, said)
 
     def _has_digests(self) -> bool:
@@ -159,14 +167,18 @@ class Run(ABC):
     def _ask(self, *parameters: bytes) -> Generator[Any]:
         """Asks, yields; waits, yields the answer. Between the two the connection is not free."""
         conn = self.conn
-        if conn.info.pipeline_status:
+        # Of a single document there is nothing to do meanwhile, and psycopg can prepare the query.
+        if self.alone or conn.info.pipeline_status:
             texts = [parameter.decode() for parameter in parameters]
-            cursor = psycopg.RawCursor(conn, row_factory=scalar_row).execute(self.query, texts)
-            yield
+            cursor = psycopg.RawCursor(conn, row_factory=scalar_row)
             try:
-                yield cursor.fetchone()
+                with expecting_catalogue(self.schema):
+                    cursor.execute(self.query, texts)
+                    yield
+                    answer = cursor.fetchone()
             except DOCUMENT_ERRORS as refused:
                 raise BatchRefused(refused) from refused
+            yield answer
             return
         try:
             with conn.lock:
@@ -198,10 +210,14 @@ class Run(ABC):
         with psycopg.Cursor(self.conn, row_factory=tuple_row) as cursor:
             return cursor.execute(query, [Jsonb(sent.text, bytes)]).fetchall()
 
-    def _refuse(self, sent: Sendable, pointer: str, reason: str, remedy: str) -> None:
+    def _refuse(
+        self, sent: Sendable, pointer: str, reason: str, remedy: str, constraint: str | None = None
+    ) -> None:
         place = place_in(sent.origins, pointer)
         contract = f"{sent.name}@{sent.version}" if sent.name else None
-        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract))
+        self.refusals.append(
+            Refusal(place.source, place.pointer, reason, remedy, contract, constraint or None)
+        )
         self.refused.add(sent.number)
 
 
@@ -227,13 +243,3 @@ def sent_everything(intake: Intake, new_run: Callable[[], Kind], read_ahead: boo
     for batch in intake.settled():
         run.send_carefully(batch)
     return run
-
-
-@contextmanager
-def atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """A block that is written whole or not at all, and leaves committing to the caller."""
-    if not conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE:
-        # Begins the caller's transaction, so that the block is a savepoint in it.
-        conn.execute("SELECT")
-    with conn.transaction():
-        yield

@@ -43,7 +43,7 @@ _COMPONENT = re.compile(
 _TABLES = {"schema": "schemas"} | {name: name for name in ("metadata", "coercion_rules", "validation_rules")}
 
 
-def read(
+def read_files(
     paths: Iterable[str | Path], *, on_bytes: Callable[[int], object] = lambda count: None
 ) -> Iterator[Raw | Refusal]:
     """The documents in files, and in all .yaml, .yml, .json, .ndjson and .jsonl files below directories.
