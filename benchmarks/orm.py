@@ -7,7 +7,7 @@ SQLAlchemy could not send rows in batches). Columns that the database fills in b
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Column, ForeignKey, MetaData, Table, select
@@ -252,3 +252,31 @@ class Store:
         for attribute, value in attributes.items():
             setattr(entity, attribute, value)
         return entity
+
+
+COMPONENTS = ("schema", "coercion_rules", "validation_rules", "governance_rules", "metadata_record")
+PLAIN = ("ownership", "data_feed", "domain", "pulls_from", "pushes_to", "system_sources")
+
+
+def reader(load: Callable[..., Any]) -> Callable[[Session, str, str], list[Any]]:
+    """What reads one contract by name and version with all that contract_full tells.
+
+    ``load`` is SQLAlchemy's selectinload, joinedload or lazyload.
+    """
+    how = [load(getattr(DataContract, name)) for name in (*COMPONENTS, *PLAIN)]
+    # Of a link its entity too.
+    how.append(getattr(load(DataContract.business_owners), load.__name__)(BusinessOwnerLink.business_owner))
+    how.append(getattr(load(DataContract.team_access), load.__name__)(TeamAccess.team))
+    how.append(getattr(load(DataContract.dependencies), load.__name__)(Dependency.dependency_feed))
+    statement = select(DataContract).options(*how)
+
+    def read(session: Session, name: str, version: str) -> list[Any]:
+        one = statement.where(DataContract.name == name, DataContract.version == version)
+        contract = session.scalars(one).unique().one()
+        return [getattr(contract, name) for name in (*COMPONENTS, *PLAIN)] + [
+            [link.business_owner.name for link in contract.business_owners],
+            [link.team.name for link in contract.team_access],
+            [link.dependency_feed.name for link in contract.dependencies],
+        ]
+
+    return read

@@ -16,11 +16,11 @@ from typing import Any, LiteralString
 
 import click
 import psycopg
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from benchmarks import generate
-from benchmarks.orm import BusinessOwnerLink, DataContract, Dependency, TeamAccess
+from benchmarks.orm import reader
 from benchmarks.server import catalogue, pg_bin_option
 from pycharter_sql import loader, migrations, queries
 
@@ -284,33 +284,11 @@ class Questions:
         engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(self.dsn))
 
         def way(load: Callable[..., Any]) -> Way:
-            components = (
-                "schema",
-                "coercion_rules",
-                "validation_rules",
-                "governance_rules",
-                "metadata_record",
-            )
-            plain = ("ownership", "data_feed", "domain", "pulls_from", "pushes_to", "system_sources")
-            how = [load(getattr(DataContract, name)) for name in (*components, *plain)]
-            # Of a link its entity too.
-            how.append(
-                getattr(load(DataContract.business_owners), load.__name__)(BusinessOwnerLink.business_owner)
-            )
-            how.append(getattr(load(DataContract.team_access), load.__name__)(TeamAccess.team))
-            how.append(getattr(load(DataContract.dependencies), load.__name__)(Dependency.dependency_feed))
-            statement = select(DataContract).options(*how)
+            read = reader(load)
 
             def ask(turn: int) -> object:
-                _, name, version = chosen[turn]
                 with Session(engine) as session:
-                    one = statement.where(DataContract.name == name, DataContract.version == version)
-                    contract = session.scalars(one).unique().one()
-                    return [getattr(contract, name) for name in (*components, *plain)] + [
-                        [link.business_owner.name for link in contract.business_owners],
-                        [link.team.name for link in contract.team_access],
-                        [link.dependency_feed.name for link in contract.dependencies],
-                    ]
+                    return read(session, chosen[turn][1], chosen[turn][2])
 
             return ask
 

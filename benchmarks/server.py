@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import psycopg
@@ -36,3 +37,23 @@ def catalogue(pg_bin: Path | None) -> Iterator[str]:
             version = connection.info.parameter_status("server_version")
         click.echo(f"PostgreSQL {version}, not durable: a commit waits for no disk")
         yield server.dsn
+
+
+def database_url(dsn: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def copy_of(dsn: str) -> Iterator[str]:
+    """The URL of a copy of the whole database, which goes with the block.
+
+    Nothing may be connected to the original meanwhile: PostgreSQL refuses to copy a database in use.
+    """
+    name = urlsplit(dsn).path.removeprefix("/")
+    with psycopg.connect(database_url(dsn, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name} STRATEGY file_copy")
+        try:
+            yield database_url(dsn, f"{name}_copy")
+        finally:
+            connection.execute(f"DROP DATABASE {name}_copy WITH (FORCE)")

@@ -2,10 +2,11 @@
 
 Functions take a ``psycopg.Connection`` first, act inside its transaction, never commit and change no setting
 of the session. Their modules say more: ``queries``, ``lifecycle``, ``loader``, ``sources``, ``cleanup``,
-``rows``, ``errors``.
+``enforcement``, ``rows``, ``errors``.
 """
 
 from pycharter_sql.cleanup import merge, rename
+from pycharter_sql.enforcement import to_jsonschema, to_pycharter
 from pycharter_sql.errors import (
     AlreadyLinked,
     CatalogueError,
@@ -21,6 +22,7 @@ from pycharter_sql.errors import (
     FeedNotFound,
     NameTaken,
     NoActiveVersion,
+    NotEnforceable,
     ReferenceBroken,
     Refusal,
     ResourceTaken,
@@ -114,6 +116,7 @@ __all__ = [
     "LoadRefused",
     "NameTaken",
     "NoActiveVersion",
+    "NotEnforceable",
     "Outcome",
     "Plan",
     "ReachableFeed",
@@ -165,6 +168,8 @@ __all__ = [
     "search_contracts",
     "stream_documents",
     "system_flow",
+    "to_jsonschema",
+    "to_pycharter",
     "upstream",
     "versions_of",
 ]

@@ -38,7 +38,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from pycharter_sql import cli, embedded, enforcement, loader, queries
+from pycharter_sql import cli, embedded, enforcement, lifecycle, loader, queries
 from pycharter_sql.embedded import Server
 
 ROOT = Path(__file__).parents[1]
@@ -267,7 +267,9 @@ def test_every_command_and_option() -> None:
     check(cli.main, "pycharter-sql")
 
 
-@pytest.mark.parametrize("module", [queries, loader, enforcement], ids=["queries", "loader", "enforcement"])
+@pytest.mark.parametrize(
+    "module", [queries, loader, lifecycle, enforcement], ids=["queries", "loader", "lifecycle", "enforcement"]
+)
 def test_every_public_function(module: Any) -> None:
     functions = [
         name

@@ -29,7 +29,7 @@ from pycharter_sql.enforcement import to_jsonschema, to_pycharter
 from pycharter_sql.enforcement.places import places_of
 from pycharter_sql.enforcement.rules import COERCIONS, RENAMED_COERCIONS, VALIDATIONS, Rules
 from pycharter_sql.errors import NotEnforceable
-from pycharter_sql.rows import Contract
+from pycharter_sql.rows import Contract, Status
 
 Row = dict[str, Any]
 
@@ -44,7 +44,7 @@ def contract(
         contract_id=uuid4(),
         name="Order",
         version="2.1.0",
-        status="active",
+        status=Status.ACTIVE,
         description=None,
         is_data_feed=True,
         data_feed="Order",
@@ -67,6 +67,7 @@ def contract(
         updated_at=now,
         created_by="x",
         updated_by="x",
+        revision=1,
     )
 
 
@@ -809,7 +810,7 @@ def test_fields_are_those_of_contract_fields(conn: psycopg.Connection[Any]) -> N
 
 
 def test_examples(conn: psycopg.Connection[Any]) -> None:
-    loader.load(conn, sources.read([Path(__file__).parents[1] / "examples" / "legacy"]))
+    loader.load(conn, sources.read_files([Path(__file__).parents[1] / "examples" / "legacy"]))
     order = queries.get_contract(conn, "Order")
     row = {
         "order_id": 1001,
