@@ -310,6 +310,7 @@ def test_a_refusal(catalogue: Callable[..., Result], tmp_path: Path) -> None:
             "reason": '"live" is not allowed',
             "remedy": "use one of: proposed, draft, active, deprecated, retired",
             "contract": "bad@1.0.0",
+            "constraint": None,
         }
     ]
     assert (said["contracts"]["loaded"], said["tables"]) == (0, {})
