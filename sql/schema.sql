@@ -421,54 +421,19 @@ CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RE
             FROM domain_item
            WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
          ), mention AS MATERIALIZED (
-          SELECT DISTINCT m.kind,
-             m.item
-            FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
-              CROSS JOIN LATERAL ( SELECT 'system'::text AS kind,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'pulls_from'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'system'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'pushes_to'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'system'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'system_sources'::text)) item(item)
-                   WHERE ('system'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'business owner'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'business_owners'::text)) item(item)
-                   WHERE ('business owner'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'team'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document #> '{team_access,read}'::text[])) item(item)
-                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'team'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document #> '{team_access,write}'::text[])) item(item)
-                   WHERE ('team'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'data feed'::text,
-                     item.item
-                    FROM pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
-                   WHERE ('data feed'::text = ANY (mentioned_entities.kinds))
-                 UNION ALL
-                  SELECT 'data feed'::text,
-                     (d.document -> 'data_feed'::text)
-                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
-                 UNION ALL
+         (
                   SELECT list.kind,
                      item.item
-                    FROM ( VALUES ('system'::text,'systems'::text), ('business owner'::text,'business_owners'::text), ('team'::text,'teams'::text), ('data feed'::text,'data_feeds'::text)) list(kind, key),
-                     LATERAL pycharter.list_items((d.document -> list.key)) item(item)
-                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (NOT (d.document ? 'name'::text)))) m)
-         UNION ALL
+                    FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
+                      CROSS JOIN ( VALUES ('system'::text,'{pulls_from}'::text[],true), ('system'::text,'{pushes_to}'::text[],true), ('system'::text,'{system_sources}'::text[],true), ('business owner'::text,'{business_owners}'::text[],true), ('team'::text,'{team_access,read}'::text[],true), ('team'::text,'{team_access,write}'::text[],true), ('data feed'::text,'{dependencies}'::text[],true), ('system'::text,'{systems}'::text[],false), ('business owner'::text,'{business_owners}'::text[],false), ('team'::text,'{teams}'::text[],false), ('data feed'::text,'{data_feeds}'::text[],false)) list(kind, path, of_contract)),
+                     LATERAL pycharter.list_items((d.document #> list.path)) item(item)
+                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (list.of_contract OR (NOT (d.document ? 'name'::text))))
+                 UNION
+                  SELECT 'data feed'::text,
+                     (d.document -> 'data_feed'::text)
+                    FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
+                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
+         ) UNION ALL
           SELECT 'domain'::text,
                  CASE
                      WHEN (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = 'object'::text) THEN (domain_item.item || jsonb_build_object('parent_domain', pycharter.item_name((domain_item.item -> 'parent_domain'::text))))
@@ -2682,10 +2647,25 @@ CREATE FUNCTION pycharter.load_data_feeds(documents jsonb[]) RETURNS TABLE(table
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
+DECLARE
+    names text[];
+    attributes jsonb[];
 BEGIN
+    SELECT array_agg(m.name), array_agg(m.attributes) INTO names, attributes
+    FROM mentioned_entities(documents, '{data feed}') AS m;
+    -- Mostly all are there, as they are described.
+    IF NOT EXISTS (
+        SELECT FROM unnest(names, attributes) AS m (name, a) LEFT JOIN data_feeds AS f ON f.name = m.name
+        WHERE f.id IS NULL OR a <> '{}' AND (f.title, f.description, f.feed_type, f.is_active) IS DISTINCT FROM (
+            coalesce(a ->> 'title', f.title), coalesce(a ->> 'description', f.description),
+            coalesce(a ->> 'feed_type', f.feed_type), coalesce((a ->> 'is_active')::boolean, f.is_active))
+    ) THEN
+        RETURN QUERY SELECT 'data_feeds', m.name, 'unchanged' FROM unnest(names) AS m (name);
+        RETURN;
+    END IF;
     RETURN QUERY
     WITH mentioned AS MATERIALIZED (
-        SELECT m.name, m.attributes AS a FROM mentioned_entities(documents, '{data feed}') AS m
+        SELECT m.name, m.a FROM unnest(names, attributes) AS m (name, a)
     ),
     new_feed AS (
         INSERT INTO data_feeds (name, title, description, feed_type, is_active)
@@ -2868,99 +2848,119 @@ CREATE FUNCTION pycharter.load_entities(documents jsonb[]) RETURNS TABLE(table_n
     SET search_path TO 'pycharter', 'pg_temp'
     AS $_$
 DECLARE
+    kinds text[];
+    names text[];
+    attributes jsonb[];
     domain_rows jsonb;
     new_domains text[];
     changed_domains text[] := '{}';
 BEGIN
-    -- Inserted only where missing, in the order of their names: no dead rows, no deadlock.
-    RETURN QUERY
-    WITH mentioned AS MATERIALIZED (
-        SELECT m.kind, m.name, m.attributes AS a
-        FROM mentioned_entities(documents, '{system,business owner,team}') AS m
-    ),
-    new_system AS (
-        INSERT INTO systems (name, description, system_type, connection_info, is_active)
-        SELECT e.name, a ->> 'description', a ->> 'system_type', a -> 'connection_info',
-            coalesce((a ->> 'is_active')::boolean, true)
-        FROM mentioned AS e
-        WHERE e.kind = 'system' AND NOT EXISTS (SELECT FROM systems AS s WHERE s.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING systems.name
-    ),
-    changed_system AS (
-        UPDATE systems AS s SET
-            description = coalesce(a ->> 'description', s.description),
-            system_type = coalesce(a ->> 'system_type', s.system_type),
-            connection_info = coalesce(a -> 'connection_info', s.connection_info),
-            is_active = coalesce((a ->> 'is_active')::boolean, s.is_active)
-        FROM mentioned AS e
-        WHERE e.kind = 'system' AND a <> '{}' AND s.name = e.name
-            AND (s.description, s.system_type, s.connection_info, s.is_active) IS DISTINCT FROM (
-                coalesce(a ->> 'description', s.description), coalesce(a ->> 'system_type', s.system_type),
-                coalesce(a -> 'connection_info', s.connection_info),
-                coalesce((a ->> 'is_active')::boolean, s.is_active))
-        RETURNING s.name
-    ),
-    new_business_owner AS (
-        INSERT INTO business_owners (name, description, contact_email, department, is_active)
-        SELECT e.name, a ->> 'description', a ->> 'contact_email', a ->> 'department',
-            coalesce((a ->> 'is_active')::boolean, true)
-        FROM mentioned AS e
-        WHERE e.kind = 'business owner' AND NOT EXISTS (SELECT FROM business_owners AS b WHERE b.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING business_owners.name
-    ),
-    changed_business_owner AS (
-        UPDATE business_owners AS b SET
-            description = coalesce(a ->> 'description', b.description),
-            contact_email = coalesce(a ->> 'contact_email', b.contact_email),
-            department = coalesce(a ->> 'department', b.department),
-            is_active = coalesce((a ->> 'is_active')::boolean, b.is_active)
-        FROM mentioned AS e
-        WHERE e.kind = 'business owner' AND a <> '{}' AND b.name = e.name
-            AND (b.description, b.contact_email, b.department, b.is_active) IS DISTINCT FROM (
-                coalesce(a ->> 'description', b.description), coalesce(a ->> 'contact_email', b.contact_email),
-                coalesce(a ->> 'department', b.department), coalesce((a ->> 'is_active')::boolean, b.is_active))
-        RETURNING b.name
-    ),
-    new_team AS (
-        INSERT INTO teams (name, description, team_type, is_active)
-        SELECT e.name, a ->> 'description', a ->> 'team_type', coalesce((a ->> 'is_active')::boolean, true)
-        FROM mentioned AS e
-        WHERE e.kind = 'team' AND NOT EXISTS (SELECT FROM teams AS t WHERE t.name = e.name)
-        ORDER BY e.name ON CONFLICT DO NOTHING RETURNING teams.name
-    ),
-    changed_team AS (
-        UPDATE teams AS t SET
-            description = coalesce(a ->> 'description', t.description),
-            team_type = coalesce(a ->> 'team_type', t.team_type),
-            is_active = coalesce((a ->> 'is_active')::boolean, t.is_active)
-        FROM mentioned AS e
-        WHERE e.kind = 'team' AND a <> '{}' AND t.name = e.name
-            AND (t.description, t.team_type, t.is_active) IS DISTINCT FROM (
-                coalesce(a ->> 'description', t.description), coalesce(a ->> 'team_type', t.team_type),
-                coalesce((a ->> 'is_active')::boolean, t.is_active))
-        RETURNING t.name
-    ),
-    written AS (
-        SELECT 'system' AS kind, n.name, 'inserted' AS outcome FROM new_system AS n
+    SELECT array_agg(m.kind), array_agg(m.name), array_agg(m.attributes),
+        coalesce(jsonb_object_agg(m.name, m.attributes) FILTER (WHERE m.kind = 'domain'), '{}')
+    INTO kinds, names, attributes, domain_rows
+    FROM mentioned_entities(documents, '{system,business owner,team,domain}') AS m;
+
+    -- Mostly all are there, and nothing is said of them: then there is nothing to write.
+    IF NOT EXISTS (
+        SELECT FROM unnest(kinds, names, attributes) AS m (kind, name, a)
+        WHERE m.kind <> 'domain' AND (a <> '{}' OR NOT CASE m.kind
+            WHEN 'system' THEN EXISTS (SELECT FROM systems AS s WHERE s.name = m.name)
+            WHEN 'team' THEN EXISTS (SELECT FROM teams AS t WHERE t.name = m.name)
+            ELSE EXISTS (SELECT FROM business_owners AS b WHERE b.name = m.name)
+        END)
+    ) THEN
+        RETURN QUERY
+        SELECT replace(m.kind, ' ', '_') || 's', m.name, 'unchanged' FROM unnest(kinds, names) AS m (kind, name)
+        WHERE m.kind <> 'domain';
+    ELSE
+        -- Inserted only where missing, in the order of their names: no dead rows, no deadlock.
+        RETURN QUERY
+        WITH mentioned AS MATERIALIZED (
+            SELECT m.kind, m.name, m.a FROM unnest(kinds, names, attributes) AS m (kind, name, a)
+            WHERE m.kind <> 'domain'
+        ),
+        new_system AS (
+            INSERT INTO systems (name, description, system_type, connection_info, is_active)
+            SELECT e.name, a ->> 'description', a ->> 'system_type', a -> 'connection_info',
+                coalesce((a ->> 'is_active')::boolean, true)
+            FROM mentioned AS e
+            WHERE e.kind = 'system' AND NOT EXISTS (SELECT FROM systems AS s WHERE s.name = e.name)
+            ORDER BY e.name ON CONFLICT DO NOTHING RETURNING systems.name
+        ),
+        changed_system AS (
+            UPDATE systems AS s SET
+                description = coalesce(a ->> 'description', s.description),
+                system_type = coalesce(a ->> 'system_type', s.system_type),
+                connection_info = coalesce(a -> 'connection_info', s.connection_info),
+                is_active = coalesce((a ->> 'is_active')::boolean, s.is_active)
+            FROM mentioned AS e
+            WHERE e.kind = 'system' AND a <> '{}' AND s.name = e.name
+                AND (s.description, s.system_type, s.connection_info, s.is_active) IS DISTINCT FROM (
+                    coalesce(a ->> 'description', s.description), coalesce(a ->> 'system_type', s.system_type),
+                    coalesce(a -> 'connection_info', s.connection_info),
+                    coalesce((a ->> 'is_active')::boolean, s.is_active))
+            RETURNING s.name
+        ),
+        new_business_owner AS (
+            INSERT INTO business_owners (name, description, contact_email, department, is_active)
+            SELECT e.name, a ->> 'description', a ->> 'contact_email', a ->> 'department',
+                coalesce((a ->> 'is_active')::boolean, true)
+            FROM mentioned AS e
+            WHERE e.kind = 'business owner' AND NOT EXISTS (SELECT FROM business_owners AS b WHERE b.name = e.name)
+            ORDER BY e.name ON CONFLICT DO NOTHING RETURNING business_owners.name
+        ),
+        changed_business_owner AS (
+            UPDATE business_owners AS b SET
+                description = coalesce(a ->> 'description', b.description),
+                contact_email = coalesce(a ->> 'contact_email', b.contact_email),
+                department = coalesce(a ->> 'department', b.department),
+                is_active = coalesce((a ->> 'is_active')::boolean, b.is_active)
+            FROM mentioned AS e
+            WHERE e.kind = 'business owner' AND a <> '{}' AND b.name = e.name
+                AND (b.description, b.contact_email, b.department, b.is_active) IS DISTINCT FROM (
+                    coalesce(a ->> 'description', b.description), coalesce(a ->> 'contact_email', b.contact_email),
+                    coalesce(a ->> 'department', b.department), coalesce((a ->> 'is_active')::boolean, b.is_active))
+            RETURNING b.name
+        ),
+        new_team AS (
+            INSERT INTO teams (name, description, team_type, is_active)
+            SELECT e.name, a ->> 'description', a ->> 'team_type', coalesce((a ->> 'is_active')::boolean, true)
+            FROM mentioned AS e
+            WHERE e.kind = 'team' AND NOT EXISTS (SELECT FROM teams AS t WHERE t.name = e.name)
+            ORDER BY e.name ON CONFLICT DO NOTHING RETURNING teams.name
+        ),
+        changed_team AS (
+            UPDATE teams AS t SET
+                description = coalesce(a ->> 'description', t.description),
+                team_type = coalesce(a ->> 'team_type', t.team_type),
+                is_active = coalesce((a ->> 'is_active')::boolean, t.is_active)
+            FROM mentioned AS e
+            WHERE e.kind = 'team' AND a <> '{}' AND t.name = e.name
+                AND (t.description, t.team_type, t.is_active) IS DISTINCT FROM (
+                    coalesce(a ->> 'description', t.description), coalesce(a ->> 'team_type', t.team_type),
+                    coalesce((a ->> 'is_active')::boolean, t.is_active))
+            RETURNING t.name
+        ),
+        written AS (
+            SELECT 'system' AS kind, n.name, 'inserted' AS outcome FROM new_system AS n
+            UNION ALL
+            SELECT 'system', c.name, 'updated' FROM changed_system AS c
+            UNION ALL
+            SELECT 'business owner', n.name, 'inserted' FROM new_business_owner AS n
+            UNION ALL
+            SELECT 'business owner', c.name, 'updated' FROM changed_business_owner AS c
+            UNION ALL
+            SELECT 'team', n.name, 'inserted' FROM new_team AS n
+            UNION ALL
+            SELECT 'team', c.name, 'updated' FROM changed_team AS c
+        )
+        SELECT replace(w.kind, ' ', '_') || 's', w.name, w.outcome FROM written AS w
         UNION ALL
-        SELECT 'system', c.name, 'updated' FROM changed_system AS c
-        UNION ALL
-        SELECT 'business owner', n.name, 'inserted' FROM new_business_owner AS n
-        UNION ALL
-        SELECT 'business owner', c.name, 'updated' FROM changed_business_owner AS c
-        UNION ALL
-        SELECT 'team', n.name, 'inserted' FROM new_team AS n
-        UNION ALL
-        SELECT 'team', c.name, 'updated' FROM changed_team AS c
-    )
-    SELECT replace(w.kind, ' ', '_') || 's', w.name, w.outcome FROM written AS w
-    UNION ALL
-    SELECT replace(e.kind, ' ', '_') || 's', e.name, 'unchanged' FROM mentioned AS e
-    WHERE (e.kind, e.name) NOT IN (SELECT w.kind, w.name FROM written AS w);
+        SELECT replace(e.kind, ' ', '_') || 's', e.name, 'unchanged' FROM mentioned AS e
+        WHERE (e.kind, e.name) NOT IN (SELECT w.kind, w.name FROM written AS w);
+    END IF;
 
     -- Domains last, in two statements: a parent must be there before its children can name it.
-    SELECT coalesce(jsonb_object_agg(m.name, m.attributes), '{}') INTO domain_rows
-    FROM mentioned_entities(documents, '{domain}') AS m;
     WITH new_domain AS (
         INSERT INTO domains (name)
         SELECT m.name FROM jsonb_object_keys(domain_rows) AS m (name)
@@ -3406,147 +3406,144 @@ CREATE FUNCTION pycharter.reference_path(reference text) RETURNS text[]
 COMMENT ON FUNCTION pycharter.reference_path(reference text) IS 'Where a $ref to a place of the same schema, such as #/$defs/Address, leads: a path for #>. Null for any other.';
 
 CREATE FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) RETURNS TABLE(place integer, pointer text, reason text, remedy text, constraint_name text)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- WITH RECURSIVE said_domain AS (
-          SELECT d.place,
-             (d.document -> 'domain'::text) AS item
-            FROM ( SELECT unnest(refusals.documents) AS document,
-                     generate_subscripts(refusals.documents, 1) AS place) d
-           WHERE (jsonb_typeof((d.document #> '{domain,parent_domain}'::text[])) = ANY (ARRAY['string'::text, 'object'::text]))
-         UNION ALL
-          SELECT s.place,
-             (s.item -> 'parent_domain'::text)
-            FROM said_domain s
-           WHERE (jsonb_typeof((s.item #> '{parent_domain,parent_domain}'::text[])) = ANY (ARRAY['string'::text, 'object'::text]))
-         ), said_parent AS (
-          SELECT s.place,
-             (pycharter.item_name(s.item) COLLATE "C") AS name,
-             (pycharter.item_name((s.item -> 'parent_domain'::text)) COLLATE "C") AS parent
-            FROM said_domain s
-         ), parent AS (
-          SELECT s.name,
-             s.parent
-            FROM said_parent s
-         UNION
-          SELECT d.name,
-             p.name
-            FROM (pycharter.domains d
-              JOIN pycharter.domains p ON ((p.id = d.parent_domain_id)))
-           WHERE ((EXISTS ( SELECT
-                    FROM said_parent)) AND (NOT (d.name IN ( SELECT s.name
-                    FROM said_parent s))))
-         ), above AS (
-          SELECT s.name,
-             s.parent AS ancestor
-            FROM said_parent s
-         UNION
-          SELECT a.name,
-             p.parent
-            FROM (above a
-              JOIN parent p ON ((p.name = a.ancestor)))
-         )
-  SELECT s.place,
-     '/domain'::text,
-     format('domain "%s" would be its own ancestor'::text, s.name) AS format,
-     'Choose a parent_domain that does not lie within it.'::text,
-     'domains_parent_domain_id_check'::text
-    FROM (said_parent s
-      JOIN above a ON (((a.name = s.name) AND (a.ancestor = s.name))))
- UNION ALL
-  SELECT d.place,
-     found.pointer,
-     found.reason,
-     found.remedy,
-     NULL::text
-    FROM ( SELECT unnest(refusals.documents) AS document,
-             generate_subscripts(refusals.documents, 1) AS place) d,
-     LATERAL pycharter.check_document(d.document) found(pointer, reason, remedy)
-   WHERE (NOT refusals.shape_checked)
- UNION ALL
-  SELECT d.place,
-     '/schema'::text,
-     'the contract is new and its document has no schema'::text,
-     'Add its JSON Schema under the key schema.'::text,
-     NULL::text
-    FROM ( SELECT unnest(refusals.documents) AS document,
-             unnest(refusals.stored) AS was,
-             generate_subscripts(refusals.documents, 1) AS place) d
-   WHERE ((d.was IS NULL) AND (jsonb_typeof(d.document) = 'object'::text) AND (NOT (d.document ? 'schema'::text)))
- UNION ALL
-  SELECT d.place,
-     '/metadata/namespace'::text,
-     format('the contract of this name is of namespace %s, not %s'::text, (d.was #>> '{metadata,namespace}'::text[]), (d.document #>> '{metadata,namespace}'::text[])) AS format,
-     'Load it with --prefix-namespace, which names a contract <namespace>.<name>.'::text,
-     NULL::text
-    FROM ( SELECT unnest(refusals.documents) AS document,
-             unnest(refusals.stored) AS was,
-             generate_subscripts(refusals.documents, 1) AS place) d
-   WHERE (((d.was #>> '{metadata,namespace}'::text[]) <> (d.document #>> '{metadata,namespace}'::text[])) AND (NOT refusals.overwrite))
- UNION ALL
-  SELECT d.place,
-     ''::text,
-     'another document of the same call is of the same contract version'::text,
-     'Merge the two, or leave one of them out.'::text,
-     NULL::text
-    FROM ( SELECT n.place,
-             count(*) OVER (PARTITION BY n.name, n.version) AS documents
-            FROM ( SELECT generate_subscripts(refusals.documents, 1) AS place,
-                     (unnest(refusals.documents) ->> 'name'::text) AS name,
-                     (unnest(refusals.documents) ->> 'version'::text) AS version) n
-           WHERE ((n.name IS NOT NULL) AND (n.version IS NOT NULL))) d
-   WHERE (d.documents > 1)
- UNION ALL
-  SELECT d.place,
-     ('/'::text || key.value),
-     format('the version is %s, and its %s differs from the one stored'::text, d.status, key.value) AS format,
-     'A published version does not change: give the changed contract a new version, or overwrite this one.'::text,
-     'data_contracts_seal'::text
-    FROM ( SELECT (unnest(refusals.stored) ->> 'status'::text) AS status,
-             unnest(refusals.changes) AS changed,
-             generate_subscripts(refusals.changes, 1) AS place) d,
-     LATERAL jsonb_array_elements_text(d.changed) key(value)
-   WHERE ((d.status = ANY (ARRAY['active'::text, 'deprecated'::text, 'retired'::text])) AND (NOT refusals.overwrite))
- UNION ALL
-  SELECT d.place,
-     '/ownership/resource_id'::text,
-     format('another contract has the resource_id "%s"'::text, d.resource_id) AS format,
-     'Choose another resource_id, or leave it out.'::text,
-     'ownership_pkey'::text
-    FROM (( SELECT (n.document #>> '{ownership,resource_id}'::text[]) AS resource_id,
-             n.document,
-             n.was,
-             n.place
-            FROM ( SELECT unnest(refusals.documents) AS document,
-                     unnest(refusals.stored) AS was,
-                     generate_subscripts(refusals.documents, 1) AS place) n) d
-      JOIN pycharter.ownership o ON ((o.resource_id = d.resource_id)))
-   WHERE (d.resource_id IS DISTINCT FROM (d.was #>> '{ownership,resource_id}'::text[]))
- UNION ALL
-  SELECT d.place,
-     '/dependencies'::text,
-     format('the contract depends on the feed that it serves, "%s"'::text, feed.feed) AS format,
-     'Leave the feed out of dependencies, or name another data_feed.'::text,
-     'data_feed_dependencies_data_feed_id_dependency_feed_id_check'::text
-    FROM ( SELECT unnest(refusals.documents) AS document,
-             unnest(refusals.stored) AS was,
-             generate_subscripts(refusals.documents, 1) AS place) d,
-     LATERAL pycharter.item_name(COALESCE((d.document -> 'data_feed'::text), (d.was -> 'data_feed'::text), (d.document -> 'name'::text))) feed(feed),
-     LATERAL COALESCE((d.document -> 'dependencies'::text), (d.was -> 'dependencies'::text)) feeds(feeds)
-   WHERE ((feeds.feeds ? feed.feed) OR (feeds.feeds @> jsonb_build_array(jsonb_build_object('name', feed.feed))))
- UNION ALL
-  SELECT d.place,
-     '/dependencies'::text,
-     format('depends on "%s" as both required and optional'::text, pycharter.item_name(item.item)) AS format,
-     'Name each feed once.'::text,
-     'data_feed_dependencies_pkey'::text
-    FROM ( SELECT unnest(refusals.documents) AS document,
-             generate_subscripts(refusals.documents, 1) AS place) d,
-     LATERAL pycharter.list_items((d.document -> 'dependencies'::text)) item(item)
-   WHERE (d.document @? '$."dependencies"[*]."dependency_type"'::jsonpath)
-   GROUP BY d.place, (pycharter.item_name(item.item))
-  HAVING (count(DISTINCT COALESCE((item.item ->> 'dependency_type'::text), 'required'::text)) > 1);
-END;
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    any_stored boolean;
+    any_without_schema boolean;
+    any_parent_domain boolean;
+    any_resource_id boolean;
+    any_dependency boolean;
+BEGIN
+    -- Each rule is looked at only where a document can break it: to start a query of all of them costs more than what a
+    -- single document does. Arrays are unnested in a SELECT list throughout: there they stream, in FROM they are copied
+    -- to a tuple store.
+    SELECT bool_or(was IS NOT NULL),
+        bool_or(was IS NULL AND NOT document ? 'schema'),
+        bool_or(jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')),
+        bool_or(document #> '{ownership,resource_id}' IS NOT NULL),
+        bool_or(document ? 'dependencies' OR was ? 'dependencies')
+    INTO any_stored, any_without_schema, any_parent_domain, any_resource_id, any_dependency
+    FROM (SELECT unnest(documents) AS document, unnest(stored) AS was) AS d;
+
+    IF NOT shape_checked THEN
+        RETURN QUERY
+        SELECT d.place, found.pointer, found.reason, found.remedy, NULL
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+            check_document(document) AS found;
+    END IF;
+    IF any_parent_domain THEN
+        RETURN QUERY
+        WITH RECURSIVE said_domain AS (
+            SELECT d.place, document -> 'domain' AS item
+            FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
+            WHERE jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')
+            UNION ALL
+            SELECT s.place, item -> 'parent_domain' FROM said_domain AS s
+            WHERE jsonb_typeof(item #> '{parent_domain,parent_domain}') IN ('string', 'object')
+        ),
+        said_parent AS (
+            SELECT s.place, item_name(item) COLLATE "C" AS name,
+                item_name(item -> 'parent_domain') COLLATE "C" AS parent
+            FROM said_domain AS s
+        ),
+        parent AS (
+            SELECT s.name, s.parent FROM said_parent AS s
+            UNION
+            SELECT d.name, p.name FROM domains AS d JOIN domains AS p ON p.id = d.parent_domain_id
+            WHERE EXISTS (SELECT FROM said_parent) AND d.name NOT IN (SELECT s.name FROM said_parent AS s)
+        ),
+        above AS (
+            SELECT s.name, s.parent AS ancestor FROM said_parent AS s
+            UNION
+            SELECT a.name, p.parent FROM above AS a JOIN parent AS p ON p.name = a.ancestor
+        )
+        SELECT s.place, '/domain', format('domain "%s" would be its own ancestor', s.name),
+            'Choose a parent_domain that does not lie within it.',
+            'domains_parent_domain_id_check'
+        FROM said_parent AS s JOIN above AS a ON a.name = s.name AND a.ancestor = s.name;
+    END IF;
+    IF any_without_schema THEN
+        RETURN QUERY
+        SELECT d.place, '/schema', 'the contract is new and its document has no schema',
+            'Add its JSON Schema under the key schema.', NULL
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS d
+        WHERE was IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema';
+    END IF;
+    IF cardinality(documents) > 1 THEN
+        RETURN QUERY
+        SELECT d.place, '', 'another document of the same call is of the same contract version',
+            'Merge the two, or leave one of them out.', NULL
+        FROM (
+            SELECT n.place, count(*) OVER (PARTITION BY n.name, n.version) AS documents
+            FROM (
+                SELECT generate_subscripts(documents, 1) AS place, unnest(documents) ->> 'name' AS name,
+                    unnest(documents) ->> 'version' AS version
+            ) AS n
+            WHERE n.name IS NOT NULL AND n.version IS NOT NULL
+        ) AS d
+        WHERE d.documents > 1;
+    END IF;
+    -- Published: a consumer may rely on it.
+    IF any_stored AND NOT overwrite THEN
+        RETURN QUERY
+        SELECT d.place, '/metadata/namespace', format(
+                'the contract of this name is of namespace %s, not %s', was #>> '{metadata,namespace}',
+                document #>> '{metadata,namespace}'),
+            'Load it with --prefix-namespace, which names a contract <namespace>.<name>.', NULL
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS d
+        WHERE was #>> '{metadata,namespace}' <> document #>> '{metadata,namespace}'
+        UNION ALL
+        SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', status, key),
+            'A published version does not change: give the changed contract a new version, or overwrite this one.',
+            'data_contracts_seal'
+        FROM (
+            SELECT unnest(stored) ->> 'status' AS status, unnest(changes) AS changed,
+                generate_subscripts(changes, 1) AS place
+        ) AS d,
+            jsonb_array_elements_text(changed) AS key
+        WHERE status IN ('active', 'deprecated', 'retired');
+    END IF;
+    IF any_resource_id THEN
+        RETURN QUERY
+        SELECT d.place, '/ownership/resource_id', format('another contract has the resource_id "%s"', d.resource_id),
+            'Choose another resource_id, or leave it out.', 'ownership_pkey'
+        FROM (
+            SELECT document #>> '{ownership,resource_id}' AS resource_id, document, was, n.place
+            FROM (
+                SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+            ) AS n
+        ) AS d
+        JOIN ownership AS o ON o.resource_id = d.resource_id
+        WHERE d.resource_id IS DISTINCT FROM was #>> '{ownership,resource_id}';
+    END IF;
+    IF any_dependency THEN
+        RETURN QUERY
+        SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
+            'Leave the feed out of dependencies, or name another data_feed.',
+            'data_feed_dependencies_data_feed_id_dependency_feed_id_check'
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS d,
+            item_name(coalesce(document -> 'data_feed', was -> 'data_feed', document -> 'name')) AS feed,
+            coalesce(document -> 'dependencies', was -> 'dependencies') AS feeds
+        WHERE feeds ? feed OR feeds @> jsonb_build_array(jsonb_build_object('name', feed))
+        UNION ALL
+        SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
+            'Name each feed once.', 'data_feed_dependencies_pkey'
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+            list_items(document -> 'dependencies') AS item
+        WHERE document @? '$.dependencies[*].dependency_type'
+        GROUP BY d.place, item_name(item)
+        HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
+    END IF;
+END
+$_$;
 
 COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy, and the constraint that it would break, if any. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 

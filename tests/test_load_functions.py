@@ -499,6 +499,7 @@ def test_a_refusal_of_a_published_version_says_what_to_do(conn: Conn) -> None:
         "reason": "the version is deprecated, and its status differs from the one stored",
         "remedy": "A published version does not change: "
         "give the changed contract a new version, or overwrite this one.",
+        "constraint": "data_contracts_seal",
     }
 
 

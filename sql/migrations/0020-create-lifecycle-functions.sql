@@ -1,6 +1,6 @@
 -- depends: 0019-count-revisions
--- The life of a contract version: proposed or draft, then active, deprecated, retired. Two writers who have read the same
--- revision cannot both have their way: whoever comes second is told.
+-- The life of a contract version: proposed or draft, then active, deprecated, retired. Two writers who have read the
+-- same revision cannot both have their way: whoever comes second is told.
 
 CREATE FUNCTION expect_revision(contract text, in_version text, expected bigint) RETURNS void
 LANGUAGE plpgsql

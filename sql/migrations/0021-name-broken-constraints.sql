@@ -9,110 +9,144 @@ DROP FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean);
 CREATE FUNCTION refusals(
     documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean)
 RETURNS TABLE (place integer, pointer text, reason text, remedy text, constraint_name text)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    -- Arrays are unnested in a SELECT list throughout: there they stream, in FROM they are copied to a tuple store.
-    WITH RECURSIVE said_domain AS (
-        SELECT d.place, document -> 'domain' AS item
-        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
-        WHERE jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')
-        UNION ALL
-        SELECT s.place, item -> 'parent_domain' FROM said_domain AS s
-        WHERE jsonb_typeof(item #> '{parent_domain,parent_domain}') IN ('string', 'object')
-    ),
-    said_parent AS (
-        SELECT s.place, item_name(item) COLLATE "C" AS name, item_name(item -> 'parent_domain') COLLATE "C" AS parent
-        FROM said_domain AS s
-    ),
-    parent AS (
-        SELECT s.name, s.parent FROM said_parent AS s
-        UNION
-        SELECT d.name, p.name FROM domains AS d JOIN domains AS p ON p.id = d.parent_domain_id
-        WHERE EXISTS (SELECT FROM said_parent) AND d.name NOT IN (SELECT s.name FROM said_parent AS s)
-    ),
-    above AS (
-        SELECT s.name, s.parent AS ancestor FROM said_parent AS s
-        UNION
-        SELECT a.name, p.parent FROM above AS a JOIN parent AS p ON p.name = a.ancestor
-    )
-    SELECT s.place, '/domain', format('domain "%s" would be its own ancestor', s.name),
-        'Choose a parent_domain that does not lie within it.',
-        'domains_parent_domain_id_check'
-    FROM said_parent AS s JOIN above AS a ON a.name = s.name AND a.ancestor = s.name
-    UNION ALL
-    SELECT d.place, found.pointer, found.reason, found.remedy, NULL
-    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
-        check_document(document) AS found
-    WHERE NOT shape_checked
-    UNION ALL
-    SELECT d.place, '/schema', 'the contract is new and its document has no schema',
-        'Add its JSON Schema under the key schema.', NULL
-    FROM (
-        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
-    ) AS d
-    WHERE was IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema'
-    UNION ALL
-    SELECT d.place, '/metadata/namespace', format(
-            'the contract of this name is of namespace %s, not %s', was #>> '{metadata,namespace}',
-            document #>> '{metadata,namespace}'),
-        'Load it with --prefix-namespace, which names a contract <namespace>.<name>.', NULL
-    FROM (
-        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
-    ) AS d
-    WHERE was #>> '{metadata,namespace}' <> document #>> '{metadata,namespace}' AND NOT overwrite
-    UNION ALL
-    SELECT d.place, '', 'another document of the same call is of the same contract version',
-        'Merge the two, or leave one of them out.', NULL
-    FROM (
-        SELECT n.place, count(*) OVER (PARTITION BY n.name, n.version) AS documents
-        FROM (
-            SELECT generate_subscripts(documents, 1) AS place, unnest(documents) ->> 'name' AS name,
-                unnest(documents) ->> 'version' AS version
-        ) AS n
-        WHERE n.name IS NOT NULL AND n.version IS NOT NULL
-    ) AS d
-    WHERE d.documents > 1
-    UNION ALL
-    -- Published: a consumer may rely on it.
-    SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', status, key),
-        'A published version does not change: give the changed contract a new version, or overwrite this one.',
-        'data_contracts_seal'
-    FROM (
-        SELECT unnest(stored) ->> 'status' AS status, unnest(changes) AS changed,
-            generate_subscripts(changes, 1) AS place
-    ) AS d,
-        jsonb_array_elements_text(changed) AS key
-    WHERE status IN ('active', 'deprecated', 'retired') AND NOT overwrite
-    UNION ALL
-    SELECT d.place, '/ownership/resource_id', format('another contract has the resource_id "%s"', d.resource_id),
-        'Choose another resource_id, or leave it out.', 'ownership_pkey'
-    FROM (
-        SELECT document #>> '{ownership,resource_id}' AS resource_id, document, was, n.place
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    any_stored boolean;
+    any_without_schema boolean;
+    any_parent_domain boolean;
+    any_resource_id boolean;
+    any_dependency boolean;
+BEGIN
+    -- Each rule is looked at only where a document can break it: to start a query of all of them costs more than what a
+    -- single document does. Arrays are unnested in a SELECT list throughout: there they stream, in FROM they are copied
+    -- to a tuple store.
+    SELECT bool_or(was IS NOT NULL),
+        bool_or(was IS NULL AND NOT document ? 'schema'),
+        bool_or(jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')),
+        bool_or(document #> '{ownership,resource_id}' IS NOT NULL),
+        bool_or(document ? 'dependencies' OR was ? 'dependencies')
+    INTO any_stored, any_without_schema, any_parent_domain, any_resource_id, any_dependency
+    FROM (SELECT unnest(documents) AS document, unnest(stored) AS was) AS d;
+
+    IF NOT shape_checked THEN
+        RETURN QUERY
+        SELECT d.place, found.pointer, found.reason, found.remedy, NULL
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+            check_document(document) AS found;
+    END IF;
+    IF any_parent_domain THEN
+        RETURN QUERY
+        WITH RECURSIVE said_domain AS (
+            SELECT d.place, document -> 'domain' AS item
+            FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d
+            WHERE jsonb_typeof(document #> '{domain,parent_domain}') IN ('string', 'object')
+            UNION ALL
+            SELECT s.place, item -> 'parent_domain' FROM said_domain AS s
+            WHERE jsonb_typeof(item #> '{parent_domain,parent_domain}') IN ('string', 'object')
+        ),
+        said_parent AS (
+            SELECT s.place, item_name(item) COLLATE "C" AS name,
+                item_name(item -> 'parent_domain') COLLATE "C" AS parent
+            FROM said_domain AS s
+        ),
+        parent AS (
+            SELECT s.name, s.parent FROM said_parent AS s
+            UNION
+            SELECT d.name, p.name FROM domains AS d JOIN domains AS p ON p.id = d.parent_domain_id
+            WHERE EXISTS (SELECT FROM said_parent) AND d.name NOT IN (SELECT s.name FROM said_parent AS s)
+        ),
+        above AS (
+            SELECT s.name, s.parent AS ancestor FROM said_parent AS s
+            UNION
+            SELECT a.name, p.parent FROM above AS a JOIN parent AS p ON p.name = a.ancestor
+        )
+        SELECT s.place, '/domain', format('domain "%s" would be its own ancestor', s.name),
+            'Choose a parent_domain that does not lie within it.',
+            'domains_parent_domain_id_check'
+        FROM said_parent AS s JOIN above AS a ON a.name = s.name AND a.ancestor = s.name;
+    END IF;
+    IF any_without_schema THEN
+        RETURN QUERY
+        SELECT d.place, '/schema', 'the contract is new and its document has no schema',
+            'Add its JSON Schema under the key schema.', NULL
         FROM (
             SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
-        ) AS n
-    ) AS d
-    JOIN ownership AS o ON o.resource_id = d.resource_id
-    WHERE d.resource_id IS DISTINCT FROM was #>> '{ownership,resource_id}'
-    UNION ALL
-    SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
-        'Leave the feed out of dependencies, or name another data_feed.',
-        'data_feed_dependencies_data_feed_id_dependency_feed_id_check'
-    FROM (
-        SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
-    ) AS d,
-        item_name(coalesce(document -> 'data_feed', was -> 'data_feed', document -> 'name')) AS feed,
-        coalesce(document -> 'dependencies', was -> 'dependencies') AS feeds
-    WHERE feeds ? feed OR feeds @> jsonb_build_array(jsonb_build_object('name', feed))
-    UNION ALL
-    SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
-        'Name each feed once.', 'data_feed_dependencies_pkey'
-    FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
-        list_items(document -> 'dependencies') AS item
-    WHERE document @? '$.dependencies[*].dependency_type'
-    GROUP BY d.place, item_name(item)
-    HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
-END;
+        ) AS d
+        WHERE was IS NULL AND jsonb_typeof(document) = 'object' AND NOT document ? 'schema';
+    END IF;
+    IF cardinality(documents) > 1 THEN
+        RETURN QUERY
+        SELECT d.place, '', 'another document of the same call is of the same contract version',
+            'Merge the two, or leave one of them out.', NULL
+        FROM (
+            SELECT n.place, count(*) OVER (PARTITION BY n.name, n.version) AS documents
+            FROM (
+                SELECT generate_subscripts(documents, 1) AS place, unnest(documents) ->> 'name' AS name,
+                    unnest(documents) ->> 'version' AS version
+            ) AS n
+            WHERE n.name IS NOT NULL AND n.version IS NOT NULL
+        ) AS d
+        WHERE d.documents > 1;
+    END IF;
+    -- Published: a consumer may rely on it.
+    IF any_stored AND NOT overwrite THEN
+        RETURN QUERY
+        SELECT d.place, '/metadata/namespace', format(
+                'the contract of this name is of namespace %s, not %s', was #>> '{metadata,namespace}',
+                document #>> '{metadata,namespace}'),
+            'Load it with --prefix-namespace, which names a contract <namespace>.<name>.', NULL
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS d
+        WHERE was #>> '{metadata,namespace}' <> document #>> '{metadata,namespace}'
+        UNION ALL
+        SELECT d.place, '/' || key, format('the version is %s, and its %s differs from the one stored', status, key),
+            'A published version does not change: give the changed contract a new version, or overwrite this one.',
+            'data_contracts_seal'
+        FROM (
+            SELECT unnest(stored) ->> 'status' AS status, unnest(changes) AS changed,
+                generate_subscripts(changes, 1) AS place
+        ) AS d,
+            jsonb_array_elements_text(changed) AS key
+        WHERE status IN ('active', 'deprecated', 'retired');
+    END IF;
+    IF any_resource_id THEN
+        RETURN QUERY
+        SELECT d.place, '/ownership/resource_id', format('another contract has the resource_id "%s"', d.resource_id),
+            'Choose another resource_id, or leave it out.', 'ownership_pkey'
+        FROM (
+            SELECT document #>> '{ownership,resource_id}' AS resource_id, document, was, n.place
+            FROM (
+                SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+            ) AS n
+        ) AS d
+        JOIN ownership AS o ON o.resource_id = d.resource_id
+        WHERE d.resource_id IS DISTINCT FROM was #>> '{ownership,resource_id}';
+    END IF;
+    IF any_dependency THEN
+        RETURN QUERY
+        SELECT d.place, '/dependencies', format('the contract depends on the feed that it serves, "%s"', feed),
+            'Leave the feed out of dependencies, or name another data_feed.',
+            'data_feed_dependencies_data_feed_id_dependency_feed_id_check'
+        FROM (
+            SELECT unnest(documents) AS document, unnest(stored) AS was, generate_subscripts(documents, 1) AS place
+        ) AS d,
+            item_name(coalesce(document -> 'data_feed', was -> 'data_feed', document -> 'name')) AS feed,
+            coalesce(document -> 'dependencies', was -> 'dependencies') AS feeds
+        WHERE feeds ? feed OR feeds @> jsonb_build_array(jsonb_build_object('name', feed))
+        UNION ALL
+        SELECT d.place, '/dependencies', format('depends on "%s" as both required and optional', item_name(item)),
+            'Name each feed once.', 'data_feed_dependencies_pkey'
+        FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS d,
+            list_items(document -> 'dependencies') AS item
+        WHERE document @? '$.dependencies[*].dependency_type'
+        GROUP BY d.place, item_name(item)
+        HAVING count(DISTINCT coalesce(item ->> 'dependency_type', 'required')) > 1;
+    END IF;
+END
+$$;
 
 COMMENT ON FUNCTION refusals(jsonb[], jsonb[], jsonb[], boolean, boolean) IS
     'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy, and the '
