@@ -5,7 +5,7 @@ of the session. Their modules say more: ``queries``, ``lifecycle``, ``loader``, 
 ``enforcement``, ``rows``, ``errors``.
 """
 
-from pycharter_sql.cleanup import merge, rename
+from pycharter_sql.cleanup import Kind, merge, rename
 from pycharter_sql.enforcement import to_jsonschema, to_pycharter
 from pycharter_sql.errors import (
     AlreadyLinked,
@@ -34,8 +34,21 @@ from pycharter_sql.errors import (
     explaining,
 )
 from pycharter_sql.lifecycle import activate, deprecate, retire
-from pycharter_sql.loader import LoadRefused, Plan, Report, load, plan, register_contract
+from pycharter_sql.loader import (
+    Change,
+    Counts,
+    LoadRefused,
+    Plan,
+    Report,
+    Step,
+    load,
+    plan,
+    register_contract,
+)
 from pycharter_sql.queries import (
+    Direction,
+    Filters,
+    Versions,
     catalogue_issues,
     contract_diff,
     contract_fields,
@@ -91,6 +104,7 @@ __all__ = [
     "CatalogueError",
     "CatalogueIssue",
     "CatalogueMissing",
+    "Change",
     "ChangeKind",
     "ComponentTaken",
     "ConstraintBroken",
@@ -103,16 +117,20 @@ __all__ = [
     "ContractOwner",
     "ContractSummary",
     "ContractSystem",
+    "Counts",
     "CredentialRefused",
     "DependencyCycle",
     "DependencyType",
     "DependsOnItself",
+    "Direction",
     "DocumentRefused",
     "Domain",
     "DomainCycle",
     "EntityNotFound",
     "FeedDependency",
     "FeedNotFound",
+    "Filters",
+    "Kind",
     "LoadRefused",
     "NameTaken",
     "NoActiveVersion",
@@ -129,11 +147,13 @@ __all__ = [
     "Severity",
     "Status",
     "StatusOrderBroken",
+    "Step",
     "SystemFlow",
     "SystemRelation",
     "ValueRefused",
     "VersionExists",
     "VersionPublished",
+    "Versions",
     "__version__",
     "activate",
     "catalogue_issues",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import scalar_row
 
-from pycharter_sql.errors import CatalogueError, expecting_catalogue, explanation
-from pycharter_sql.transactions import atomic
+from pycharter_sql.errors import CatalogueError, EntityNotFound, expecting_catalogue, explanation
+from pycharter_sql.transactions import atomic, settled
 
 Kind = Literal["system", "data_feed", "business_owner", "domain", "team"]
 
@@ -22,7 +22,7 @@ def rename(
     Never commits. Raises EntityNotFound, NameTaken where another has the new name, ValueRefused where it is
     no name.
     """
-    _call(conn, schema, f"rename_{kind}", old, new)
+    _call(conn, schema, "rename", kind, old, new)
 
 
 def merge(
@@ -34,14 +34,17 @@ def merge(
     commits. Raises EntityNotFound, DependsOnItself where a contract would then depend on the feed that it
     serves, CatalogueError where the two are the same.
     """
-    moved: int = _call(conn, schema, f"merge_{kind}", from_, into)
+    moved: int = _call(conn, schema, "merge", kind, from_, into)
     return moved
 
 
-def _call(conn: psycopg.Connection[Any], schema: str, function: str, *names: str) -> Any:
-    call = sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(schema, function))
+def _call(conn: psycopg.Connection[Any], schema: str, action: str, kind: Kind, *names: str) -> Any:
+    if kind not in get_args(Kind):
+        raise ValueError(f"no kind of entity: {kind!r}; use one of {', '.join(get_args(Kind))}")
+    call = sql.SQL("SELECT {}(%s::text, %s::text)").format(sql.Identifier(schema, f"{action}_{kind}"))
     try:
         with (
+            settled(conn),
             expecting_catalogue(schema),
             atomic(conn),
             psycopg.Cursor(conn, row_factory=scalar_row) as cursor,
@@ -49,6 +52,7 @@ def _call(conn: psycopg.Connection[Any], schema: str, function: str, *names: str
             return cursor.execute(call, names).fetchone()
     except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.NoDataFound) as error:
         said = error.diag
-        raise explanation(error) or CatalogueError(
-            said.message_primary or str(error), remedy=said.message_hint or ""
-        ) from error
+        reason, remedy = said.message_primary or str(error), said.message_hint or ""
+        if isinstance(error, psycopg.errors.NoDataFound):
+            raise EntityNotFound(reason, remedy=remedy) from error
+        raise explanation(error, schema=schema) or CatalogueError(reason, remedy=remedy) from error

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import psycopg
-from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg.errors import (
+    CheckViolation,
+    InvalidSchemaName,
+    NotNullViolation,
+    UndefinedColumn,
+    UndefinedFunction,
+    UndefinedTable,
+)
 
 
 class CatalogueError(Exception):
@@ -21,6 +28,18 @@ class CatalogueError(Exception):
         super().__init__(f"{reason}\n  {remedy}" if remedy else reason)
         self.reason = reason
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions come back from processes pickled, and would be made anew from their text alone.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[CatalogueError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> CatalogueError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +215,11 @@ _NAMED: dict[str, type[ConstraintBroken]] = {
     "data_feed_dependencies_data_feed_id_dependency_feed_id_check": DependsOnItself,
     "domains_parent_domain_id_check": DomainCycle,
     "systems_connection_info_credential_check": CredentialRefused,
+    "systems_name_key": NameTaken,
+    "data_feeds_name_key": NameTaken,
+    "business_owners_name_key": NameTaken,
+    "domains_name_key": NameTaken,
+    "teams_name_key": NameTaken,
 }
 _LINKS = ("data_contract_", "data_feed_dependencies_")
 
@@ -208,23 +232,23 @@ def constraint_broken(constraint: str) -> type[ConstraintBroken]:
         return ReferenceBroken
     if constraint.endswith("_pkey") and constraint.startswith(_LINKS):
         return AlreadyLinked
-    if constraint.endswith("_name_key"):
-        return NameTaken
     return ValueRefused
 
 
-def explanation(error: psycopg.Error, contract: str | None = None) -> CatalogueError | None:
+def explanation(
+    error: psycopg.Error, contract: str | None = None, *, schema: str = "pycharter"
+) -> ConstraintBroken | None:
     """What a rule of the catalogue that the database has enforced means, or None where it is no such rule."""
     said = error.diag
     reason = said.message_primary or str(error)
-    if isinstance(error, psycopg.errors.NoDataFound):
-        return EntityNotFound(reason, remedy=said.message_hint or "")
     constraint = said.constraint_name
-    if not constraint and isinstance(error, psycopg.errors.NotNullViolation):
+    if not constraint and isinstance(error, NotNullViolation):
         constraint = f"{said.table_name}_{said.column_name}_not_null"  # as PostgreSQL 18 names it
-    if not constraint:
+    # What a trigger or function raises names no table; anybody's constraints do.
+    if not constraint or (said.schema_name != schema if said.schema_name else constraint not in _NAMED):
         return None
-    if said.message_detail:
+    # Of a value the whole row is told, which is nobody's business.
+    if said.message_detail and not isinstance(error, (CheckViolation, NotNullViolation)):
         reason = f"{reason}: {said.message_detail}"
     return constraint_broken(constraint)(
         reason, remedy=said.message_hint or "", constraint=constraint, contract=contract
@@ -232,19 +256,19 @@ def explanation(error: psycopg.Error, contract: str | None = None) -> CatalogueE
 
 
 @contextmanager
-def explaining(contract: str | None = None) -> Iterator[None]:
+def explaining(contract: str | None = None, *, schema: str = "pycharter") -> Iterator[None]:
     """A block of SQL of one's own in which a broken rule of the catalogue is raised as ``ConstraintBroken``::
 
         with explaining("Order@2.1.0"), conn.transaction():
             conn.execute("INSERT INTO pycharter.data_contracts ...")
 
     ``contract`` is what the exception will name. Other errors of the database pass as they are. Raises
-    ConstraintBroken, or EntityNotFound where a function of the catalogue was given a name that is not there.
+    ConstraintBroken.
     """
     try:
         yield
     except psycopg.Error as error:
-        if explained := explanation(error, contract):
+        if explained := explanation(error, contract, schema=schema):
             raise explained from error
         raise
 

@@ -20,9 +20,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import scalar_row
 
-from pycharter_sql.errors import ContractNotFound, EntityNotFound, expecting_catalogue, explaining
+from pycharter_sql.errors import ContractNotFound, expecting_catalogue, explaining
 from pycharter_sql.rows import Outcome
-from pycharter_sql.transactions import atomic
+from pycharter_sql.transactions import atomic, settled
 
 
 def activate(
@@ -72,11 +72,13 @@ def _change(
     revision: int | None,
     schema: str,
 ) -> Outcome:
-    query = sql.SQL("SELECT {}(%s, %s, %s)").format(sql.Identifier(schema, function))
+    query = sql.SQL("SELECT {}(%s::text, %s::text, %s::bigint)").format(sql.Identifier(schema, function))
     try:
-        with expecting_catalogue(schema), explaining(f"{name}@{version}"), atomic(conn):
+        contract = f"{name}@{version}"
+        with settled(conn), expecting_catalogue(schema), explaining(contract, schema=schema), atomic(conn):
             cursor = psycopg.Cursor(conn, row_factory=scalar_row)
             changed = cursor.execute(query, [name, version, revision]).fetchone()
-    except EntityNotFound as error:
-        raise ContractNotFound(error.reason, remedy=error.remedy) from error
+    except psycopg.errors.NoDataFound as error:
+        reason = error.diag.message_primary or str(error)
+        raise ContractNotFound(reason, remedy=error.diag.message_hint or "") from error
     return Outcome.UPDATED if changed else Outcome.UNCHANGED

@@ -12,16 +12,22 @@ Source: sections "Queryability" and "Versioning" of the design's "Benefits of Th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, overload
 from uuid import uuid4
 
+import orjson
+import psycopg
 from psycopg import Connection, Cursor, NotSupportedError, ServerCursor
+from psycopg.adapt import AdaptersMap
 from psycopg.rows import RowFactory, class_row, scalar_row, tuple_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.types.json import set_json_loads
 
 from pycharter_sql.errors import ContractNotFound, FeedNotFound, NoActiveVersion, expecting_catalogue
 from pycharter_sql.rows import (
@@ -38,6 +44,7 @@ from pycharter_sql.rows import (
     Status,
     SystemFlow,
 )
+from pycharter_sql.transactions import settled
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -60,7 +67,7 @@ class Filters(TypedDict, total=False):
     """
 
     name: str | None
-    status: Status | None
+    status: Status | Literal["proposed", "draft", "active", "deprecated", "retired"] | None
     domain: str | None
     include_subdomains: bool
     """With ``domain``: also the domains below it. Default True."""
@@ -122,7 +129,9 @@ def get_contract(
         columns=_columns(Contract),
         schema=Identifier(schema),
         function=SQL(
-            "get_current_contract(%(name)s)" if version is None else "get_contract(%(name)s, %(version)s)"
+            "get_current_contract(%(name)s::text)"
+            if version is None
+            else "get_contract(%(name)s::text, %(version)s::text)"
         ),
     )
     with _cursor(conn, class_row(Contract), schema) as cursor:
@@ -165,6 +174,8 @@ def get_contracts(
     Raises as ``get_contract`` does for the first that is missing; with ``missing_ok`` there is None in its
     place.
     """
+    if isinstance(wanted, str):
+        raise TypeError(f"a list of names, not one: [{wanted!r}]")
     keys = [(key, None) if isinstance(key, str) else key for key in wanted]
     query = SQL(
         "SELECT w.place, {columns}"
@@ -639,8 +650,33 @@ def _not_found(conn: Connection[Any], name: str, version: str | None, schema: st
     )
 
 
+# json.loads is a sixth of what reading a contract costs. orjson makes a float of an integer beyond 64 bits,
+# which has at least nineteen digits; a text with so many in a row is left to json.
+_DIGITS_ALIKE = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else ord(" ") for byte in range(256))
+
+
+def _json(text: Any) -> Any:
+    if b"0" * 19 in text.translate(_DIGITS_ALIKE):
+        return json.loads(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # nested deeper than it goes
+        return json.loads(text)
+
+
+# The rows have the types that they say, whatever the caller's connection makes of them.
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+set_json_loads(_json, SimpleNamespace(adapters=_ADAPTERS, connection=None))
+
+
+class _Cursor(Cursor[Row]):
+    @property
+    def adapters(self) -> AdaptersMap:
+        return _ADAPTERS
+
+
 @contextmanager
 def _cursor(conn: Connection[Any], row_factory: RowFactory[Row], schema: str) -> Iterator[Cursor[Row]]:
     # Not conn.cursor(): that is of whatever class the caller has set.
-    with expecting_catalogue(schema), Cursor(conn, row_factory=row_factory) as cursor:
+    with settled(conn), expecting_catalogue(schema), _Cursor(conn, row_factory=row_factory) as cursor:
         yield cursor

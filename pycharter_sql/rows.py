@@ -82,8 +82,8 @@ class Contract:
     """A row of contract_full, contract_latest or contract_current: one contract version, all of it.
 
     The lists hold names, sorted under COLLATE "C", empty where there are none. ``ownership`` has the keys
-    resource_id, owner, team and additional_info. ``revision`` grows with every change of the version, its
-    components or links.
+    resource_id, owner, team and additional_info. ``revision`` is another number after every
+    transaction that has changed the version, its components or links.
     """
 
     contract_id: UUID

@@ -24,3 +24,12 @@ def atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
         if conn.info.status == ConnStatus.OK:
             conn.rollback()
         raise
+
+
+@contextmanager
+def settled(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """A block before which, in pipeline mode, what the caller has sent is done: errors in it are theirs."""
+    if conn.info.pipeline_status:
+        with conn.pipeline():
+            pass
+    yield

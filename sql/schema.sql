@@ -16,7 +16,8 @@ BEGIN
     IF found.id IS NULL THEN
         RAISE EXCEPTION 'there is no version % of contract "%"', in_version, contract
             USING ERRCODE = 'no_data_found',
-                  HINT = format('See which there are: SELECT version FROM contract_full WHERE name = %L.', contract);
+                  HINT = format('See which there are: SELECT version FROM %I.contract_full WHERE name = %L.',
+                                current_schema(), contract);
     END IF;
     IF expected_revision IS NOT NULL THEN
         PERFORM expect_revision(contract, in_version, expected_revision);
@@ -975,7 +976,7 @@ CREATE TABLE pycharter.data_contracts (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text DEFAULT SESSION_USER NOT NULL,
     updated_by text DEFAULT SESSION_USER NOT NULL,
-    revision bigint DEFAULT 1 NOT NULL,
+    revision bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
     CONSTRAINT data_contracts_name_check CHECK (((name <> ''::text) AND (name = btrim(name, ' 	
 
 '::text)) AND (length(name) <= 255))),
@@ -1028,7 +1029,7 @@ COMMENT ON COLUMN pycharter.data_contracts.created_by IS 'Who made the version: 
 
 COMMENT ON COLUMN pycharter.data_contracts.updated_by IS 'Who last changed the version: the database user, or on entry what the document says.';
 
-COMMENT ON COLUMN pycharter.data_contracts.revision IS 'Grows with every change of the version, its components or links, from 1; kept by triggers.';
+COMMENT ON COLUMN pycharter.data_contracts.revision IS 'The transaction that last changed the version, its components or links (pg_current_xact_id); kept by triggers.';
 
 CREATE TABLE pycharter.data_feed_dependencies (
     data_contract_id uuid NOT NULL,
@@ -1407,18 +1408,6 @@ END;
 
 COMMENT ON FUNCTION pycharter.contract_rows(contract_ids uuid[]) IS 'How many rows of each table belong to these contract versions.';
 
-CREATE FUNCTION pycharter.count_revision() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pycharter', 'pg_temp'
-    AS $$
-BEGIN
-    NEW.revision := OLD.revision + 1;
-    RETURN NEW;
-END
-$$;
-
-COMMENT ON FUNCTION pycharter.count_revision() IS 'Trigger: a changed contract version has a higher revision, whoever changes it.';
-
 CREATE FUNCTION pycharter.delete_components() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
@@ -1591,7 +1580,7 @@ BEGIN
     PERFORM wait_for_turn();
     SELECT c.revision INTO found FROM data_contracts AS c
     WHERE c.name = contract AND c.version = in_version FOR NO KEY UPDATE;
-    IF coalesce(found, 0) <> expected THEN
+    IF coalesce(found, 0) IS DISTINCT FROM expected THEN
         RAISE EXCEPTION '%', CASE
                 WHEN found IS NULL
                     THEN format('there is no version %s of contract "%s", not even revision %s',
@@ -3951,13 +3940,14 @@ BEGIN
              SELECT c.id FROM data_contracts AS c WHERE c.%I IN (SELECT b.%I FROM before AS b))',
         TG_ARGV[0], TG_ARGV[1]);
     IF changed IS NOT NULL THEN
-        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint
+        WHERE id = ANY (changed) AND revision <> pg_current_xact_id()::text::bigint;
     END IF;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.seal_components() IS 'Trigger: refuses to change or delete components of sealed contract versions, counts the revision of others. Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
+COMMENT ON FUNCTION pycharter.seal_components() IS 'Trigger: refuses to change or delete components of sealed contract versions; the others have a new revision. Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
 
 CREATE FUNCTION pycharter.seal_contract() RETURNS trigger
     LANGUAGE plpgsql
@@ -3984,6 +3974,9 @@ BEGIN
                          'SET LOCAL pycharter_sql.overwrite = ''yes''.';
     END IF;
     DELETE FROM document_digests;
+    IF TG_TABLE_NAME <> 'data_contracts' THEN
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint;
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -4024,13 +4017,14 @@ BEGIN
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT b.data_contract_id FROM before AS b);
     END IF;
     IF changed IS NOT NULL THEN
-        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint
+        WHERE id = ANY (changed) AND revision <> pg_current_xact_id()::text::bigint;
     END IF;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions; counts the revision of others.';
+COMMENT ON FUNCTION pycharter.seal_links() IS 'Trigger: refuses to add, change or delete links of sealed contract versions; the others have a new revision.';
 
 CREATE FUNCTION pycharter.search_contracts(query text, max_rows integer DEFAULT 50) RETURNS TABLE(contract_id uuid, contract text, version text, status text, title text, description text, rank integer, matched_in text[])
     LANGUAGE plpgsql STABLE ROWS 50 PARALLEL SAFE
@@ -4259,6 +4253,18 @@ $$;
 
 COMMENT ON FUNCTION pycharter.set_published() IS 'Trigger: says when a contract version was published, whoever publishes it.';
 
+CREATE FUNCTION pycharter.set_revision() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.revision := pg_current_xact_id()::text::bigint;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.set_revision() IS 'Trigger: a changed contract version has a new revision, whoever changes it.';
+
 CREATE FUNCTION pycharter.set_updated() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -4329,7 +4335,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';
+COMMENT ON FUNCTION pycharter.take_turns() IS 'Trigger: who writes waits for others who do, loads and people alike, until their transactions end.';
 
 CREATE FUNCTION pycharter.upstream(feed text) RETURNS TABLE(data_feed text, distance integer, all_required boolean)
     LANGUAGE sql STABLE
@@ -4933,7 +4939,7 @@ COMMENT ON COLUMN pycharter.contract_full.created_by IS 'Who made the version.';
 
 COMMENT ON COLUMN pycharter.contract_full.updated_by IS 'Who last changed the version.';
 
-COMMENT ON COLUMN pycharter.contract_full.revision IS 'Grows with every change of the version, its components or links.';
+COMMENT ON COLUMN pycharter.contract_full.revision IS 'Another number after every transaction that has changed the version, its components or links.';
 
 CREATE VIEW pycharter.contract_current AS
  SELECT contract_id,
@@ -5024,7 +5030,7 @@ COMMENT ON COLUMN pycharter.contract_current.created_by IS 'Who made the version
 
 COMMENT ON COLUMN pycharter.contract_current.updated_by IS 'Who last changed the version.';
 
-COMMENT ON COLUMN pycharter.contract_current.revision IS 'Grows with every change of the version, its components or links.';
+COMMENT ON COLUMN pycharter.contract_current.revision IS 'Another number after every transaction that has changed the version, its components or links.';
 
 CREATE VIEW pycharter.contract_dependencies AS
  SELECT c.id AS contract_id,
@@ -5144,7 +5150,7 @@ COMMENT ON COLUMN pycharter.contract_latest.created_by IS 'Who made the version.
 
 COMMENT ON COLUMN pycharter.contract_latest.updated_by IS 'Who last changed the version.';
 
-COMMENT ON COLUMN pycharter.contract_latest.revision IS 'Grows with every change of the version, its components or links.';
+COMMENT ON COLUMN pycharter.contract_latest.revision IS 'Another number after every transaction that has changed the version, its components or links.';
 
 CREATE VIEW pycharter.contract_owners AS
  SELECT c.id AS contract_id,
@@ -5538,13 +5544,15 @@ CREATE TRIGGER business_owners_forget_digests AFTER UPDATE ON pycharter.business
 
 CREATE TRIGGER business_owners_set_updated BEFORE UPDATE ON pycharter.business_owners FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER business_owners_take_turns BEFORE UPDATE OF name ON pycharter.business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER business_owners_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER coercion_rules_seal_delete AFTER DELETE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
 
 CREATE TRIGGER coercion_rules_seal_update AFTER UPDATE ON pycharter.coercion_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('coercion_rules_id', 'id');
 
 CREATE TRIGGER coercion_rules_set_updated BEFORE UPDATE ON pycharter.coercion_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER coercion_rules_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.coercion_rules FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER data_contract_business_owners_seal_delete AFTER DELETE ON pycharter.data_contract_business_owners REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
@@ -5554,6 +5562,8 @@ CREATE TRIGGER data_contract_business_owners_seal_truncate BEFORE TRUNCATE ON py
 
 CREATE TRIGGER data_contract_business_owners_seal_update AFTER UPDATE ON pycharter.data_contract_business_owners REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
+CREATE TRIGGER data_contract_business_owners_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contract_business_owners FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER data_contract_system_pulls_seal_delete AFTER DELETE ON pycharter.data_contract_system_pulls REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_contract_system_pulls_seal_insert AFTER INSERT ON pycharter.data_contract_system_pulls REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
@@ -5561,6 +5571,8 @@ CREATE TRIGGER data_contract_system_pulls_seal_insert AFTER INSERT ON pycharter.
 CREATE TRIGGER data_contract_system_pulls_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_system_pulls FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
 
 CREATE TRIGGER data_contract_system_pulls_seal_update AFTER UPDATE ON pycharter.data_contract_system_pulls REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_pulls_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contract_system_pulls FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER data_contract_system_pushes_seal_delete AFTER DELETE ON pycharter.data_contract_system_pushes REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
@@ -5570,6 +5582,8 @@ CREATE TRIGGER data_contract_system_pushes_seal_truncate BEFORE TRUNCATE ON pych
 
 CREATE TRIGGER data_contract_system_pushes_seal_update AFTER UPDATE ON pycharter.data_contract_system_pushes REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
+CREATE TRIGGER data_contract_system_pushes_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contract_system_pushes FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER data_contract_system_sources_seal_delete AFTER DELETE ON pycharter.data_contract_system_sources REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
 CREATE TRIGGER data_contract_system_sources_seal_insert AFTER INSERT ON pycharter.data_contract_system_sources REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
@@ -5577,6 +5591,8 @@ CREATE TRIGGER data_contract_system_sources_seal_insert AFTER INSERT ON pycharte
 CREATE TRIGGER data_contract_system_sources_seal_truncate BEFORE TRUNCATE ON pycharter.data_contract_system_sources FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_everything();
 
 CREATE TRIGGER data_contract_system_sources_seal_update AFTER UPDATE ON pycharter.data_contract_system_sources REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
+
+CREATE TRIGGER data_contract_system_sources_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contract_system_sources FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER data_contract_team_access_seal_delete AFTER DELETE ON pycharter.data_contract_team_access REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
@@ -5586,7 +5602,7 @@ CREATE TRIGGER data_contract_team_access_seal_truncate BEFORE TRUNCATE ON pychar
 
 CREATE TRIGGER data_contract_team_access_seal_update AFTER UPDATE ON pycharter.data_contract_team_access REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
-CREATE TRIGGER data_contracts_count_revision BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by)) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION pycharter.count_revision();
+CREATE TRIGGER data_contract_team_access_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contract_team_access FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER data_contracts_delete_components AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION pycharter.delete_components();
 
@@ -5604,13 +5620,17 @@ CREATE TRIGGER data_contracts_set_published_insert BEFORE INSERT ON pycharter.da
 
 CREATE TRIGGER data_contracts_set_published_update BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((old.status <> new.status) OR (old.published_at IS DISTINCT FROM new.published_at))) EXECUTE FUNCTION pycharter.set_published();
 
-CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN ((old.revision <> new.revision)) EXECUTE FUNCTION pycharter.set_updated();
+CREATE TRIGGER data_contracts_set_revision BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by)) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION pycharter.set_revision();
+
+CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON pycharter.data_contracts FOR EACH ROW WHEN (((((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.version IS DISTINCT FROM new.version)) OR (old.status IS DISTINCT FROM new.status)) OR (old.schema_id IS DISTINCT FROM new.schema_id)) OR (old.coercion_rules_id IS DISTINCT FROM new.coercion_rules_id)) OR (old.validation_rules_id IS DISTINCT FROM new.validation_rules_id)) OR (old.governance_rules_id IS DISTINCT FROM new.governance_rules_id)) OR (old.metadata_id IS DISTINCT FROM new.metadata_id)) OR (old.ownership_id IS DISTINCT FROM new.ownership_id)) OR (old.data_feed_id IS DISTINCT FROM new.data_feed_id)) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.description IS DISTINCT FROM new.description)) OR (old.is_data_feed IS DISTINCT FROM new.is_data_feed)) OR (old.published_at IS DISTINCT FROM new.published_at)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.updated_at IS DISTINCT FROM new.updated_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.updated_by IS DISTINCT FROM new.updated_by)) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION pycharter.set_updated();
 
 CREATE TRIGGER data_contracts_settle_lineage_delete AFTER DELETE ON pycharter.data_contracts REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
 
 CREATE TRIGGER data_contracts_settle_lineage_insert AFTER INSERT ON pycharter.data_contracts REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
 
 CREATE TRIGGER data_contracts_settle_lineage_update AFTER UPDATE ON pycharter.data_contracts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_versions();
+
+CREATE TRIGGER data_contracts_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_contracts FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER data_feed_dependencies_seal_delete AFTER DELETE ON pycharter.data_feed_dependencies REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_links();
 
@@ -5630,11 +5650,13 @@ CREATE TRIGGER data_feed_dependencies_settle_lineage_insert AFTER INSERT ON pych
 
 CREATE TRIGGER data_feed_dependencies_settle_lineage_update AFTER UPDATE ON pycharter.data_feed_dependencies REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.follow_dependencies();
 
+CREATE TRIGGER data_feed_dependencies_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_feed_dependencies FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER data_feeds_forget_digests AFTER UPDATE ON pycharter.data_feeds REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER data_feeds_set_updated BEFORE UPDATE ON pycharter.data_feeds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER data_feeds_take_turns BEFORE UPDATE OF name ON pycharter.data_feeds FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER data_feeds_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.data_feeds FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER domains_forget_digests AFTER UPDATE ON pycharter.domains REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -5644,7 +5666,7 @@ CREATE TRIGGER domains_refuse_cycle AFTER INSERT OR UPDATE OF parent_domain_id O
 
 CREATE TRIGGER domains_set_updated BEFORE UPDATE ON pycharter.domains FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER domains_take_turns BEFORE UPDATE OF name ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER domains_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.domains FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER governance_rules_seal_delete AFTER DELETE ON pycharter.governance_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('governance_rules_id', 'id');
 
@@ -5652,11 +5674,15 @@ CREATE TRIGGER governance_rules_seal_update AFTER UPDATE ON pycharter.governance
 
 CREATE TRIGGER governance_rules_set_updated BEFORE UPDATE ON pycharter.governance_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER governance_rules_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.governance_rules FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER metadata_record_seal_delete AFTER DELETE ON pycharter.metadata_record REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('metadata_id', 'id');
 
 CREATE TRIGGER metadata_record_seal_update AFTER UPDATE ON pycharter.metadata_record REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('metadata_id', 'id');
 
 CREATE TRIGGER metadata_record_set_updated BEFORE UPDATE ON pycharter.metadata_record FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER metadata_record_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.metadata_record FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER ownership_seal_delete AFTER DELETE ON pycharter.ownership REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('ownership_id', 'resource_id');
 
@@ -5664,11 +5690,15 @@ CREATE TRIGGER ownership_seal_update AFTER UPDATE ON pycharter.ownership REFEREN
 
 CREATE TRIGGER ownership_set_updated BEFORE UPDATE ON pycharter.ownership FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
+CREATE TRIGGER ownership_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.ownership FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+
 CREATE TRIGGER schemas_seal_delete AFTER DELETE ON pycharter.schemas REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('schema_id', 'id');
 
 CREATE TRIGGER schemas_seal_update AFTER UPDATE ON pycharter.schemas REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('schema_id', 'id');
 
 CREATE TRIGGER schemas_set_updated BEFORE UPDATE ON pycharter.schemas FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER schemas_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.schemas FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER systems_forget_digests AFTER UPDATE ON pycharter.systems REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
@@ -5676,19 +5706,21 @@ CREATE TRIGGER systems_refuse_credential BEFORE INSERT OR UPDATE OF connection_i
 
 CREATE TRIGGER systems_set_updated BEFORE UPDATE ON pycharter.systems FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER systems_take_turns BEFORE UPDATE OF name ON pycharter.systems FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER systems_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.systems FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER teams_forget_digests AFTER UPDATE ON pycharter.teams REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION pycharter.forget_digests();
 
 CREATE TRIGGER teams_set_updated BEFORE UPDATE ON pycharter.teams FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
 
-CREATE TRIGGER teams_take_turns BEFORE UPDATE OF name ON pycharter.teams FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
+CREATE TRIGGER teams_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.teams FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 CREATE TRIGGER validation_rules_seal_delete AFTER DELETE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 
 CREATE TRIGGER validation_rules_seal_update AFTER UPDATE ON pycharter.validation_rules REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION pycharter.seal_components('validation_rules_id', 'id');
 
 CREATE TRIGGER validation_rules_set_updated BEFORE UPDATE ON pycharter.validation_rules FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION pycharter.set_updated();
+
+CREATE TRIGGER validation_rules_take_turns BEFORE INSERT OR DELETE OR UPDATE ON pycharter.validation_rules FOR EACH STATEMENT EXECUTE FUNCTION pycharter.take_turns();
 
 ALTER TABLE ONLY pycharter.coercion_rules
     ADD CONSTRAINT coercion_rules_schema_id_fkey FOREIGN KEY (schema_id) REFERENCES pycharter.schemas(id) ON DELETE CASCADE;

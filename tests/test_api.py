@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import json
 import os
+import pickle
 import pwd
 import shutil
 import subprocess
@@ -20,6 +23,7 @@ import psycopg_pool
 import pytest
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 import pycharter_sql
 from pycharter_sql import (
@@ -92,8 +96,7 @@ def test_everything_is_importable_from_the_top(module: Any) -> None:
         if not name.startswith("_") and value.__module__.startswith(module.__name__)
     }
     # Of use to the package itself.
-    public -= {"expecting_catalogue", "explanation", "constraint_broken", "size", "Filters"}
-    public -= {"Change", "Counts", "Step"}  # parts of a Plan, a Report
+    public -= {"expecting_catalogue", "explanation", "constraint_broken", "size"}
     assert public
     for name in public:
         assert name in pycharter_sql.__all__, f"{module.__name__}.{name}"
@@ -224,7 +227,10 @@ def test_every_function_on_every_connection(connecting: Connecting) -> None:
         assert (
             register_contract(conn, contract("A", dependencies=["B"], pulls_from=["X"])) is Outcome.INSERTED
         )
-        assert activate(conn, "A", "1.0.0", revision=1) is Outcome.UPDATED
+        assert (
+            activate(conn, "A", "1.0.0", revision=get_contract(conn, "A", "1.0.0").revision)
+            is Outcome.UPDATED
+        )
         report = load(conn, [contract("A", "1.1.0", "active", dependencies=["B"]), contract("B")])
         assert report.inserted == 2
         assert deprecate(conn, "A", "1.0.0") is Outcome.UPDATED
@@ -378,3 +384,93 @@ def test_explaining(conn: Conn) -> None:
     with pytest.raises(ZeroDivisionError), explaining():
         print(1 / 0)
     assert conn.info.transaction_status == TransactionStatus.IDLE
+
+
+def test_what_is_not_the_catalogues(conn: Conn) -> None:
+    conn.execute("CREATE TEMP TABLE users (name text CONSTRAINT users_name_key UNIQUE)")
+    with pytest.raises(psycopg.errors.UniqueViolation), explaining(), conn.transaction():
+        conn.execute("INSERT INTO users VALUES ('x'), ('x')")
+    with pytest.raises(psycopg.errors.NoDataFound), explaining(), conn.transaction():
+        conn.execute("DO $$ DECLARE x int; BEGIN SELECT 1 INTO STRICT x WHERE false; END $$")
+
+
+def test_no_secret_in_a_message(conn: Conn) -> None:
+    with pytest.raises(errors.ValueRefused) as caught, explaining(), conn.transaction():
+        conn.execute(
+            """INSERT INTO pycharter.systems (name, connection_info) VALUES ('', '{"host": "inner"}')"""
+        )
+    assert "inner" not in str(caught.value)
+
+
+def test_errors_of_the_callers_own_in_a_pipeline(conn: Conn) -> None:
+    """What the caller has queued fails as it would without us."""
+    register_contract(conn, contract("A"))
+    conn.commit()
+    calls: list[Callable[[], object]] = [
+        lambda: get_contract(conn, "A", "1.0.0"),
+        lambda: activate(conn, "A", "1.0.0"),
+        lambda: rename(conn, "system", "A", "B"),
+        lambda: register_contract(conn, contract("B"), revision=0),
+        lambda: upstream(conn, "A"),
+    ]
+    for call in calls:
+        with pytest.raises(psycopg.errors.UndefinedTable), conn.pipeline():
+            conn.execute("SELECT * FROM nowhere")
+            call()
+        conn.rollback()
+
+
+@pytest.mark.parametrize("loads", [str, lambda text: json.loads(text, object_pairs_hook=list)])
+def test_whatever_the_connection_makes_of_json(conn: Conn, loads: Callable[[Any], Any]) -> None:
+    register_contract(conn, contract("A", status="active"))
+    expected = get_contract(conn, "A")
+    set_json_loads(loads, conn)
+    assert get_contract(conn, "A") == expected
+    assert register_contract(conn, contract("B")) is Outcome.INSERTED
+    assert load(conn, [contract("C")]).inserted == 1
+
+
+@pytest.mark.parametrize(
+    "number", [0, -1, 10**18, 2**63, -(2**70), 10**300, 1.5, -2.5e-7, 12345678901234567.25, 1e19]
+)
+def test_numbers_are_exact(conn: Conn, number: float) -> None:
+    register_contract(conn, contract("A", metadata={"n": [number, "1" * 30]}))
+    found = get_contract(conn, "A", "1.0.0").metadata
+    assert found == {"n": [number, "1" * 30]}
+
+
+def test_errors_come_back_from_processes(conn: Conn) -> None:
+    register_contract(conn, contract("A", status="active"))
+    raised: list[CatalogueError] = []
+    for call in (
+        lambda: register_contract(conn, contract("A"), revision=0),
+        lambda: register_contract(conn, contract("A", status="active", description="x")),
+        lambda: register_contract(conn, contract("B", status="live")),
+        lambda: load(conn, [contract("B", status="live")]),
+        lambda: get_contract(conn, "B"),
+        lambda: pycharter_sql.to_pycharter(get_contract(conn, "N")),
+    ):
+        if not raised:
+            register_contract(
+                conn, contract("N", status="active", validation_rules={"rules": {"f": {"no": 1}}})
+            )
+        with pytest.raises(CatalogueError) as caught:
+            call()
+        raised.append(caught.value)
+    assert len({type(error) for error in raised}) == 6
+    for error in raised:
+        for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert type(copied) is type(error)
+            assert str(copied) == str(error)
+            assert copied.__dict__.keys() == error.__dict__.keys()
+            assert (copied.reason, copied.remedy) == (error.reason, error.remedy)
+
+
+def test_wrong_arguments_say_so(conn: Conn) -> None:
+    register_contract(conn, contract("A", "1.1"))
+    with pytest.raises(TypeError, match="a list of names"):
+        get_contracts(conn, "A")
+    with pytest.raises(ContractNotFound, match=r'no version "1\.2"; its latest is 1\.1'):
+        get_contract(conn, "A", 1.2)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="no kind of entity: 'teem'"):
+        rename(conn, "teem", "A", "B")  # type: ignore[arg-type]

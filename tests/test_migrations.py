@@ -309,7 +309,7 @@ def test_a_failing_rollback_says_what_stands_in_its_way(empty_database: str) -> 
     execute(empty_database, "CREATE VIEW public.mine AS SELECT * FROM pycharter.contract_latest")
     with pytest.raises(CatalogueError) as caught:
         migrations.rollback(empty_database, count=None)
-    assert "0006-create-views.rollback.sql, line 1, failed" in caught.value.reason
+    assert "0019-add-revisions.rollback.sql, line 1, failed" in caught.value.reason
     assert "view public.mine stands on view contract_latest" in caught.value.reason
     assert applied(empty_database) == IDS
 

@@ -249,7 +249,15 @@ def test_contract_summary(full: Conn) -> None:
     (summary,) = queries.list_contracts(full, domain="Crewing")
     whole = queries.get_contract(full, "Crew")
     assert summary == ContractSummary(
-        whole.contract_id, "Crew", "1.0.0", Status.ACTIVE, None, "Crew", "Crewing", whole.updated_at, 1
+        whole.contract_id,
+        "Crew",
+        "1.0.0",
+        Status.ACTIVE,
+        None,
+        "Crew",
+        "Crewing",
+        whole.updated_at,
+        whole.revision,
     )
 
 

@@ -23,7 +23,7 @@ from pycharter_sql.loader.intake import Intake, Sendable
 from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
 from pycharter_sql.loader.sending import BatchRefused, Run, sent_everything
 from pycharter_sql.rows import Outcome
-from pycharter_sql.transactions import atomic
+from pycharter_sql.transactions import atomic, settled
 
 
 def load(
@@ -79,7 +79,9 @@ def register_contract(
     the contract version is in that revision, as ``Contract.revision`` tells it, or with 0 is not there yet.
 
     Never commits. Raises DocumentRefused, or the ConstraintBroken of the one rule that forbids it (such as
-    VersionPublished, RevisionConflict), and then has written nothing. Design: "Creating a Data Contract".
+    VersionPublished, RevisionConflict), CatalogueMissing, CatalogueError where the connection's
+    client_encoding is not UTF-8, psycopg.Error where the database itself fails; and then has written nothing.
+    Design: "Creating a Data Contract".
     """
     sent = Sendable.of(0, normalise(Raw(dict(document), Place("document", ""))))
     run = _Load(conn, schema, alone=True)
@@ -99,8 +101,9 @@ def register_contract(
 
 
 def _expect_revision(conn: psycopg.Connection[Any], sent: Sendable, revision: int, schema: str) -> None:
-    query = sql.SQL("SELECT {}.expect_revision(%s, %s, %s)").format(sql.Identifier(schema))
-    with expecting_catalogue(schema), explaining(f"{sent.name}@{sent.version}"):
+    query = sql.SQL("SELECT {}.expect_revision(%s, %s, %s::bigint)").format(sql.Identifier(schema))
+    contract = f"{sent.name}@{sent.version}"
+    with settled(conn), expecting_catalogue(schema), explaining(contract, schema=schema):
         # Fetched, so that pipeline mode too has the answer here.
         psycopg.Cursor(conn).execute(query, [sent.name, sent.version, revision]).fetchone()
 

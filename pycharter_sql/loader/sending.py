@@ -14,11 +14,12 @@ import psycopg
 from psycopg import generators, sql
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import scalar_row, tuple_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, JsonbLoader
 
 from pycharter_sql.documents.model import place_in
-from pycharter_sql.errors import CatalogueError, Refusal, expecting_catalogue
+from pycharter_sql.errors import CatalogueError, Refusal, expecting_catalogue, explanation
 from pycharter_sql.loader.intake import Intake, Sendable
+from pycharter_sql.transactions import settled
 
 # What the database may have against a single document, rather than against the load.
 DOCUMENT_ERRORS = (
@@ -28,8 +29,8 @@ DOCUMENT_ERRORS = (
     psycopg.errors.ProgramLimitExceeded,  # such as a text of more than 256 MB
 )
 
-# Where in a contract document stands what a constraint complains of, and what to do about it.
-CONSTRAINTS = {"ownership_pkey": ("/ownership/resource_id", "Choose another resource_id, or leave it out.")}
+# Where in a contract document stands what a constraint complains of.
+POINTERS = {"ownership_pkey": "/ownership/resource_id"}
 
 
 class BatchRefused(Exception):
@@ -104,9 +105,12 @@ class Run(ABC):
                 self._refuse(sent, pointer, reason, remedy)
             return
         said = refused.error.diag
-        pointer, remedy = CONSTRAINTS.get(said.constraint_name or "", ("", "Correct the document."))
-        reason = said.message_primary or str(refused.error)
-        self._refuse(sent, pointer, reason, said.message_hint or remedy, said.constraint_name)
+        pointer = POINTERS.get(said.constraint_name or "", "")
+        if broken := explanation(refused.error, schema=self.schema):
+            self._refuse(sent, pointer, broken.reason, broken.remedy, broken.constraint)
+        else:
+            reason = said.message_primary or str(refused.error)
+            self._refuse(sent, pointer, reason, said.message_hint or "Correct the document.")
 
     def send_all(self, batches: Iterator[list[Sendable]], read_ahead: bool) -> None:
         batch = next(batches, None)
@@ -171,8 +175,10 @@ class Run(ABC):
         if self.alone or conn.info.pipeline_status:
             texts = [parameter.decode() for parameter in parameters]
             cursor = psycopg.RawCursor(conn, row_factory=scalar_row)
+            # Whatever the caller's connection makes of jsonb.
+            cursor.adapters.register_loader("jsonb", JsonbLoader)
             try:
-                with expecting_catalogue(self.schema):
+                with settled(conn), expecting_catalogue(self.schema):
                     cursor.execute(self.query, texts)
                     yield
                     answer = cursor.fetchone()

@@ -1,4 +1,4 @@
--- depends: 0019-count-revisions
+-- depends: 0019-add-revisions
 -- The life of a contract version: proposed or draft, then active, deprecated, retired. Two writers who have read the
 -- same revision cannot both have their way: whoever comes second is told.
 
@@ -13,7 +13,7 @@ BEGIN
     PERFORM wait_for_turn();
     SELECT c.revision INTO found FROM data_contracts AS c
     WHERE c.name = contract AND c.version = in_version FOR NO KEY UPDATE;
-    IF coalesce(found, 0) <> expected THEN
+    IF coalesce(found, 0) IS DISTINCT FROM expected THEN
         RAISE EXCEPTION '%', CASE
                 WHEN found IS NULL
                     THEN format('there is no version %s of contract "%s", not even revision %s',
@@ -49,7 +49,8 @@ BEGIN
     IF found.id IS NULL THEN
         RAISE EXCEPTION 'there is no version % of contract "%"', in_version, contract
             USING ERRCODE = 'no_data_found',
-                  HINT = format('See which there are: SELECT version FROM contract_full WHERE name = %L.', contract);
+                  HINT = format('See which there are: SELECT version FROM %I.contract_full WHERE name = %L.',
+                                current_schema(), contract);
     END IF;
     IF expected_revision IS NOT NULL THEN
         PERFORM expect_revision(contract, in_version, expected_revision);

@@ -1,4 +1,4 @@
--- depends: 0022-take-turns-earlier
+-- depends: 0022-let-writers-take-turns
 -- A load of one contract is made of what its statements cost to start. Those that mostly have nothing to do are left
 -- out where that is so, and what was asked twice is asked once.
 

@@ -1,30 +1,32 @@
 -- depends: 0018-create-health-view
--- A number that grows with every change of a contract version, its components or links. Whoever has read it can change
--- the version on the condition that nobody else has meanwhile: 0020.
+-- A number that is another one after every transaction that has changed a contract version, its components or links.
+-- Whoever has read it can change the version on the condition that nobody else has meanwhile: 0020. It is the number of
+-- that transaction: it never comes back, also where a version is deleted and made anew, or a transaction rolled back.
 
-ALTER TABLE data_contracts ADD COLUMN revision bigint NOT NULL DEFAULT 1;
+ALTER TABLE data_contracts
+ADD COLUMN revision bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint);
 -- What is there has the default.
 -- squawk-ignore constraint-missing-not-valid
 ALTER TABLE data_contracts ADD CONSTRAINT data_contracts_revision_check CHECK (revision > 0);
 
 COMMENT ON COLUMN data_contracts.revision IS
-    'Grows with every change of the version, its components or links, from 1; kept by triggers.';
+    'The transaction that last changed the version, its components or links (pg_current_xact_id); kept by triggers.';
 
-CREATE FUNCTION count_revision() RETURNS trigger
+CREATE FUNCTION set_revision() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    NEW.revision := OLD.revision + 1;
+    NEW.revision := pg_current_xact_id()::text::bigint;
     RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION count_revision() IS 'Trigger: a changed contract version has a higher revision, whoever changes it.';
+COMMENT ON FUNCTION set_revision() IS 'Trigger: a changed contract version has a new revision, whoever changes it.';
 
--- Before data_contracts_set_updated, by name. The columns are named, since a trigger condition cannot look at a generated
+-- The columns are named, since a trigger condition cannot look at a generated
 -- one.
-CREATE TRIGGER data_contracts_count_revision BEFORE UPDATE ON data_contracts
+CREATE TRIGGER data_contracts_set_revision BEFORE UPDATE ON data_contracts
     FOR EACH ROW WHEN (
         (OLD.id, OLD.name, OLD.version, OLD.status, OLD.schema_id, OLD.coercion_rules_id, OLD.validation_rules_id,
          OLD.governance_rules_id, OLD.metadata_id, OLD.ownership_id, OLD.data_feed_id, OLD.domain_id,
@@ -35,12 +37,22 @@ CREATE TRIGGER data_contracts_count_revision BEFORE UPDATE ON data_contracts
          NEW.governance_rules_id, NEW.metadata_id, NEW.ownership_id, NEW.data_feed_id, NEW.domain_id,
          NEW.description, NEW.is_data_feed, NEW.published_at, NEW.created_at, NEW.updated_at, NEW.created_by,
          NEW.updated_by, NEW.revision)
-    ) EXECUTE FUNCTION count_revision();
+    ) EXECUTE FUNCTION set_revision();
 
 -- updated_at goes with the revision.
 DROP TRIGGER data_contracts_set_updated ON data_contracts;
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON data_contracts
-    FOR EACH ROW WHEN (OLD.revision <> NEW.revision) EXECUTE FUNCTION set_updated();
+    FOR EACH ROW WHEN (
+        (OLD.id, OLD.name, OLD.version, OLD.status, OLD.schema_id, OLD.coercion_rules_id, OLD.validation_rules_id,
+         OLD.governance_rules_id, OLD.metadata_id, OLD.ownership_id, OLD.data_feed_id, OLD.domain_id,
+         OLD.description, OLD.is_data_feed, OLD.published_at, OLD.created_at, OLD.updated_at, OLD.created_by,
+         OLD.updated_by, OLD.revision)
+        IS DISTINCT FROM
+        (NEW.id, NEW.name, NEW.version, NEW.status, NEW.schema_id, NEW.coercion_rules_id, NEW.validation_rules_id,
+         NEW.governance_rules_id, NEW.metadata_id, NEW.ownership_id, NEW.data_feed_id, NEW.domain_id,
+         NEW.description, NEW.is_data_feed, NEW.published_at, NEW.created_at, NEW.updated_at, NEW.created_by,
+         NEW.updated_by, NEW.revision)
+    ) EXECUTE FUNCTION set_updated();
 
 CREATE OR REPLACE FUNCTION seal_links() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -76,14 +88,15 @@ BEGIN
         DELETE FROM document_digests WHERE data_contract_id IN (SELECT b.data_contract_id FROM before AS b);
     END IF;
     IF changed IS NOT NULL THEN
-        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint
+        WHERE id = ANY (changed) AND revision <> pg_current_xact_id()::text::bigint;
     END IF;
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION seal_links() IS
-    'Trigger: refuses to add, change or delete links of sealed contract versions; counts the revision of others.';
+    'Trigger: refuses to add, change or delete links of sealed contract versions; the others have a new revision.';
 
 CREATE OR REPLACE FUNCTION seal_components() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -107,15 +120,36 @@ BEGIN
              SELECT c.id FROM data_contracts AS c WHERE c.%I IN (SELECT b.%I FROM before AS b))',
         TG_ARGV[0], TG_ARGV[1]);
     IF changed IS NOT NULL THEN
-        UPDATE data_contracts SET revision = revision + 1 WHERE id = ANY (changed);
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint
+        WHERE id = ANY (changed) AND revision <> pg_current_xact_id()::text::bigint;
     END IF;
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION seal_components() IS
-    'Trigger: refuses to change or delete components of sealed contract versions, counts the revision of others. '
+    'Trigger: refuses to change or delete components of sealed contract versions; the others have a new revision. '
     'Arguments: the column of data_contracts that refers to the component, and the column it refers to.';
+
+CREATE OR REPLACE FUNCTION seal_everything() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'DELETE what is not published. To destroy all, say so: '
+                         'SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+    DELETE FROM document_digests;
+    IF TG_TABLE_NAME <> 'data_contracts' THEN
+        UPDATE data_contracts SET revision = pg_current_xact_id()::text::bigint;
+    END IF;
+    RETURN NULL;
+END
+$$;
 
 -- OR REPLACE: a further column, at the end.
 CREATE OR REPLACE VIEW contract_full AS
@@ -197,11 +231,11 @@ WHERE f.contract_id = (
 );
 
 COMMENT ON COLUMN contract_full.revision IS
-    'Grows with every change of the version, its components or links.';
+    'Another number after every transaction that has changed the version, its components or links.';
 COMMENT ON COLUMN contract_latest.revision IS
-    'Grows with every change of the version, its components or links.';
+    'Another number after every transaction that has changed the version, its components or links.';
 COMMENT ON COLUMN contract_current.revision IS
-    'Grows with every change of the version, its components or links.';
+    'Another number after every transaction that has changed the version, its components or links.';
 
 SELECT refuse_dependents(
     'get_latest_contract(text)', 'get_current_contract(text)', 'get_contract(text, text)'

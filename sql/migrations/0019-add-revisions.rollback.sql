@@ -72,8 +72,25 @@ COMMENT ON FUNCTION seal_components() IS
     'Trigger: refuses to change or delete components of sealed contract versions. Arguments: the column of '
     'data_contracts that refers to the component, and the column it refers to.';
 
+CREATE OR REPLACE FUNCTION seal_everything() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    IF coalesce(current_setting('pycharter_sql.overwrite', true), '') <> 'yes' THEN
+        RAISE EXCEPTION 'TRUNCATE makes no difference between published versions and others'
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'data_contracts_seal',
+                  HINT = 'DELETE what is not published. To destroy all, say so: '
+                         'SET LOCAL pycharter_sql.overwrite = ''yes''.';
+    END IF;
+    DELETE FROM document_digests;
+    RETURN NULL;
+END
+$$;
+
 DROP TRIGGER data_contracts_set_updated ON data_contracts;
-DROP TRIGGER data_contracts_count_revision ON data_contracts;
+DROP TRIGGER data_contracts_set_revision ON data_contracts;
 -- The columns are named, since a trigger condition cannot look at a generated one.
 CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON data_contracts
     FOR EACH ROW WHEN (
@@ -88,7 +105,7 @@ CREATE TRIGGER data_contracts_set_updated BEFORE UPDATE ON data_contracts
          NEW.updated_by)
     ) EXECUTE FUNCTION set_updated();
 
-DROP FUNCTION count_revision();
+DROP FUNCTION set_revision();
 ALTER TABLE data_contracts DROP COLUMN revision;
 
 CREATE VIEW contract_full AS
