@@ -194,4 +194,4 @@ __all__ = [
     "versions_of",
 ]
 
-__version__ = "0.1.0.dev3"
+__version__ = "0.1.0"

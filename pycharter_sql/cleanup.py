@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import scalar_row
 
 from pycharter_sql.errors import CatalogueError, EntityNotFound, expecting_catalogue, explanation
-from pycharter_sql.transactions import atomic, settled
+from pycharter_sql.transactions import atomic, settle
 
 Kind = Literal["system", "data_feed", "business_owner", "domain", "team"]
 
@@ -42,9 +42,9 @@ def _call(conn: psycopg.Connection[Any], schema: str, action: str, kind: Kind, *
     if kind not in get_args(Kind):
         raise ValueError(f"no kind of entity: {kind!r}; use one of {', '.join(get_args(Kind))}")
     call = sql.SQL("SELECT {}(%s::text, %s::text)").format(sql.Identifier(schema, f"{action}_{kind}"))
+    settle(conn)
     try:
         with (
-            settled(conn),
             expecting_catalogue(schema),
             atomic(conn),
             psycopg.Cursor(conn, row_factory=scalar_row) as cursor,

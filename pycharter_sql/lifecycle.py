@@ -22,7 +22,7 @@ from psycopg.rows import scalar_row
 
 from pycharter_sql.errors import ContractNotFound, expecting_catalogue, explaining
 from pycharter_sql.rows import Outcome
-from pycharter_sql.transactions import atomic, settled
+from pycharter_sql.transactions import atomic, settle
 
 
 def activate(
@@ -73,9 +73,10 @@ def _change(
     schema: str,
 ) -> Outcome:
     query = sql.SQL("SELECT {}(%s::text, %s::text, %s::bigint)").format(sql.Identifier(schema, function))
+    settle(conn)
     try:
         contract = f"{name}@{version}"
-        with settled(conn), expecting_catalogue(schema), explaining(contract, schema=schema), atomic(conn):
+        with expecting_catalogue(schema), explaining(contract, schema=schema), atomic(conn):
             cursor = psycopg.Cursor(conn, row_factory=scalar_row)
             changed = cursor.execute(query, [name, version, revision]).fetchone()
     except psycopg.errors.NoDataFound as error:

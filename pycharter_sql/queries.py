@@ -44,7 +44,7 @@ from pycharter_sql.rows import (
     Status,
     SystemFlow,
 )
-from pycharter_sql.transactions import settled
+from pycharter_sql.transactions import settle
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -678,5 +678,6 @@ class _Cursor(Cursor[Row]):
 @contextmanager
 def _cursor(conn: Connection[Any], row_factory: RowFactory[Row], schema: str) -> Iterator[Cursor[Row]]:
     # Not conn.cursor(): that is of whatever class the caller has set.
-    with settled(conn), expecting_catalogue(schema), _Cursor(conn, row_factory=row_factory) as cursor:
+    settle(conn)
+    with expecting_catalogue(schema), _Cursor(conn, row_factory=row_factory) as cursor:
         yield cursor

@@ -26,10 +26,8 @@ def atomic(conn: psycopg.Connection[Any]) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def settled(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """A block before which, in pipeline mode, what the caller has sent is done: errors in it are theirs."""
+def settle(conn: psycopg.Connection[Any]) -> None:
+    """Waits, in pipeline mode, for what the caller has sent: errors in it are theirs to see."""
     if conn.info.pipeline_status:
         with conn.pipeline():
             pass
-    yield

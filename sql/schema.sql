@@ -370,101 +370,111 @@ CREATE FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boo
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    SELECT array_agg(was ORDER BY place), array_agg(changed ORDER BY place) INTO stored, changes
-    FROM (
-        SELECT place, was, CASE WHEN was IS NOT NULL THEN changed_keys(was, document) END AS changed
+    IF NOT EXISTS (
+        SELECT FROM (SELECT unnest(documents) AS document) AS d
+        JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    ) THEN
+        -- A first load, mostly.
+        stored := array_fill(NULL::jsonb, ARRAY[coalesce(cardinality(documents), 0)]);
+        changes := stored;
+    ELSE
+        SELECT array_agg(was ORDER BY place), array_agg(changed ORDER BY place) INTO stored, changes
         FROM (
-            SELECT place, document, (
-                SELECT c.document FROM contract_documents AS c
-                WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
-            FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-            OFFSET 0 -- so that each stored document is made once
-        ) AS d
-        OFFSET 0 -- so that sorting by place need not copy the documents
-    ) AS d;
+            SELECT place, was, CASE WHEN was IS NOT NULL THEN changed_keys(was, document) END AS changed
+            FROM (
+                SELECT place, document, (
+                    SELECT c.document FROM contract_documents AS c
+                    WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
+                FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+                OFFSET 0 -- so that each stored document is made once
+            ) AS d
+            OFFSET 0 -- so that sorting by place need not copy the documents
+        ) AS d;
+    END IF;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy,
         'constraint', r.constraint_name)
-        ORDER BY r.place, r.pointer), '[]')
+        ORDER BY r.place, r.pointer, r.reason), '[]')
     INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
 END
 $$;
 
 COMMENT ON FUNCTION pycharter.compare_documents(documents jsonb[], shape_checked boolean, overwrite boolean, OUT stored jsonb[], OUT changes jsonb[], OUT refused jsonb) IS 'Of each document, in the same order, what is stored of its contract version (null where there is none), and an array of the keys in which the two differ; and the refusals, each with the place of its document.';
 
-CREATE FUNCTION pycharter.refuse_contradiction(kind text, name text) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RETURNS TABLE(kind text, name text, attributes jsonb)
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
+DECLARE
+    item_kinds text[];
+    items jsonb[];
 BEGIN
-    RAISE EXCEPTION 'the documents contradict one another on the % "%"', kind, name
-        USING HINT = 'Describe it once, or the same everywhere.';
+    SELECT array_agg(m.of_kind), array_agg(m.item) INTO item_kinds, items
+    FROM (
+        SELECT list.of_kind, item
+        FROM (SELECT unnest(documents) AS document) AS d
+        CROSS JOIN (VALUES
+            ('system', '{pulls_from}'::text[], true), ('system', '{pushes_to}', true),
+            ('system', '{system_sources}', true), ('business owner', '{business_owners}', true),
+            ('team', '{team_access,read}', true), ('team', '{team_access,write}', true),
+            ('data feed', '{dependencies}', true), ('domain', '{domains}', true),
+            -- What entity documents list.
+            ('system', '{systems}', false), ('business owner', '{business_owners}', false),
+            ('team', '{teams}', false), ('data feed', '{data_feeds}', false)
+        ) AS list (of_kind, path, of_contract),
+            list_items(document #> list.path) AS item
+        WHERE list.of_kind = ANY (kinds) AND (list.of_contract OR NOT document ? 'name')
+        UNION
+        SELECT one.of_kind, document -> one.key
+        FROM (SELECT unnest(documents) AS document) AS d
+        CROSS JOIN (VALUES ('data feed', 'data_feed'), ('domain', 'domain')) AS one (of_kind, key)
+        WHERE one.of_kind = ANY (kinds) AND jsonb_typeof(document -> one.key) IN ('string', 'object')
+    ) AS m;
+    -- Mostly they are names and nothing else.
+    IF NOT EXISTS (SELECT FROM unnest(items) AS i (item) WHERE jsonb_typeof(i.item) = 'object') THEN
+        RETURN QUERY
+        SELECT i.of_kind, i.item #>> '{}', '{}'::jsonb FROM unnest(item_kinds, items) AS i (of_kind, item);
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH RECURSIVE domain_item AS (
+        SELECT i.item FROM unnest(item_kinds, items) AS i (of_kind, item) WHERE i.of_kind = 'domain'
+        UNION
+        SELECT d.item -> 'parent_domain' FROM domain_item AS d
+        WHERE jsonb_typeof(d.item -> 'parent_domain') IN ('string', 'object')
+    ),
+    mention AS (
+        SELECT i.of_kind, i.item FROM unnest(item_kinds, items) AS i (of_kind, item) WHERE i.of_kind <> 'domain'
+        UNION ALL
+        SELECT 'domain', CASE
+            WHEN jsonb_typeof(d.item -> 'parent_domain') = 'object'
+                THEN d.item || jsonb_build_object('parent_domain', item_name(d.item -> 'parent_domain'))
+            ELSE d.item
+        END
+        FROM domain_item AS d
+    )
+    SELECT e.of_kind, e.name, CASE
+        WHEN e.said > 1 AND e.said > (SELECT count(*) FROM jsonb_object_keys(e.attributes))
+            THEN refuse_contradiction(e.of_kind, e.name)
+        ELSE coalesce(e.attributes, '{}')
+    END
+    FROM (
+        SELECT a.of_kind, a.name, count(a.key) AS said,
+            jsonb_object_agg(a.key, a.value) FILTER (WHERE a.key IS NOT NULL) AS attributes
+        FROM (
+            SELECT DISTINCT m.of_kind, item_name(m.item) AS name, attribute.key, attribute.value
+            FROM mention AS m
+            -- An empty attribute says nothing: it never replaces what a person has written into the database.
+            LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item END)
+                AS attribute (key, value)
+                ON attribute.key NOT IN ('name', 'role', 'dependency_type')
+                    AND attribute.value NOT IN ('null', '""')
+        ) AS a
+        GROUP BY a.of_kind, a.name
+    ) AS e;
 END
 $$;
-
-COMMENT ON FUNCTION pycharter.refuse_contradiction(kind text, name text) IS 'Says that an entity is described in two ways at once.';
-
-CREATE FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) RETURNS TABLE(kind text, name text, attributes jsonb)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- WITH RECURSIVE domain_item AS (
-          SELECT (d.document -> 'domain'::text) AS item
-            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
-           WHERE (('domain'::text = ANY (mentioned_entities.kinds)) AND (jsonb_typeof((d.document -> 'domain'::text)) = ANY (ARRAY['string'::text, 'object'::text])))
-         UNION
-          SELECT item.item
-            FROM ( SELECT unnest(mentioned_entities.documents) AS document) d,
-             LATERAL pycharter.list_items((d.document -> 'domains'::text)) item(item)
-           WHERE ('domain'::text = ANY (mentioned_entities.kinds))
-         UNION
-          SELECT (domain_item.item -> 'parent_domain'::text)
-            FROM domain_item
-           WHERE (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = ANY (ARRAY['string'::text, 'object'::text]))
-         ), mention AS MATERIALIZED (
-         (
-                  SELECT list.kind,
-                     item.item
-                    FROM (( SELECT unnest(mentioned_entities.documents) AS document) d
-                      CROSS JOIN ( VALUES ('system'::text,'{pulls_from}'::text[],true), ('system'::text,'{pushes_to}'::text[],true), ('system'::text,'{system_sources}'::text[],true), ('business owner'::text,'{business_owners}'::text[],true), ('team'::text,'{team_access,read}'::text[],true), ('team'::text,'{team_access,write}'::text[],true), ('data feed'::text,'{dependencies}'::text[],true), ('system'::text,'{systems}'::text[],false), ('business owner'::text,'{business_owners}'::text[],false), ('team'::text,'{teams}'::text[],false), ('data feed'::text,'{data_feeds}'::text[],false)) list(kind, path, of_contract)),
-                     LATERAL pycharter.list_items((d.document #> list.path)) item(item)
-                   WHERE ((list.kind = ANY (mentioned_entities.kinds)) AND (list.of_contract OR (NOT (d.document ? 'name'::text))))
-                 UNION
-                  SELECT 'data feed'::text,
-                     (d.document -> 'data_feed'::text)
-                    FROM ( SELECT unnest(mentioned_entities.documents) AS document) d
-                   WHERE (('data feed'::text = ANY (mentioned_entities.kinds)) AND (d.document ? 'data_feed'::text))
-         ) UNION ALL
-          SELECT 'domain'::text,
-                 CASE
-                     WHEN (jsonb_typeof((domain_item.item -> 'parent_domain'::text)) = 'object'::text) THEN (domain_item.item || jsonb_build_object('parent_domain', pycharter.item_name((domain_item.item -> 'parent_domain'::text))))
-                     ELSE domain_item.item
-                 END AS item
-            FROM domain_item
-         )
-  SELECT e.kind,
-     e.name,
-         CASE
-             WHEN ((e.said > 1) AND (e.said > ( SELECT count(*) AS count
-                FROM jsonb_object_keys(e.attributes) jsonb_object_keys(jsonb_object_keys)))) THEN pycharter.refuse_contradiction(e.kind, e.name)
-             ELSE COALESCE(e.attributes, '{}'::jsonb)
-         END AS "coalesce"
-    FROM ( SELECT a.kind,
-             a.name,
-             count(a.key) AS said,
-             jsonb_object_agg(a.key, a.value) FILTER (WHERE (a.key IS NOT NULL)) AS attributes
-            FROM ( SELECT DISTINCT m.kind,
-                     pycharter.item_name(m.item) AS name,
-                     attribute.key,
-                     attribute.value
-                    FROM (mention m
-                      LEFT JOIN LATERAL jsonb_each(
-                         CASE jsonb_typeof(m.item)
-                             WHEN 'object'::text THEN m.item
-                             ELSE NULL::jsonb
-                         END) attribute(key, value) ON (((attribute.key <> ALL (ARRAY['name'::text, 'role'::text, 'dependency_type'::text])) AND (attribute.value <> ALL (ARRAY['null'::jsonb, '""'::jsonb])))))) a
-           GROUP BY a.kind, a.name) e;
-END;
 
 COMMENT ON FUNCTION pycharter.mentioned_entities(documents jsonb[], kinds text[]) IS 'The entities of these kinds that documents name, once each, with the attributes that any of them gives.';
 
@@ -2718,17 +2728,9 @@ DECLARE
     -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
     overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
 BEGIN
-    -- Loads take turns, so that two at once end as if one came after the other.
+    -- All who write take turns, so that two at once end as if one came after the other.
     PERFORM wait_for_turn();
     PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
-    -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
-    PERFORM FROM data_contracts AS c
-    WHERE c.id IN (
-        SELECT (SELECT k.id FROM data_contracts AS k
-                WHERE k.name = document ->> 'name' AND k.version = document ->> 'version')
-        FROM (SELECT unnest(documents) AS document) AS d)
-    ORDER BY c.id FOR NO KEY UPDATE;
-
     SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
     FROM compare_documents(documents, shape_checked, overwrite) AS c;
 
@@ -2852,11 +2854,10 @@ BEGIN
     -- Mostly all are there, and nothing is said of them: then there is nothing to write.
     IF NOT EXISTS (
         SELECT FROM unnest(kinds, names, attributes) AS m (kind, name, a)
-        WHERE m.kind <> 'domain' AND (a <> '{}' OR NOT CASE m.kind
-            WHEN 'system' THEN EXISTS (SELECT FROM systems AS s WHERE s.name = m.name)
-            WHEN 'team' THEN EXISTS (SELECT FROM teams AS t WHERE t.name = m.name)
-            ELSE EXISTS (SELECT FROM business_owners AS b WHERE b.name = m.name)
-        END)
+        LEFT JOIN systems AS s ON m.kind = 'system' AND s.name = m.name
+        LEFT JOIN business_owners AS b ON m.kind = 'business owner' AND b.name = m.name
+        LEFT JOIN teams AS t ON m.kind = 'team' AND t.name = m.name
+        WHERE m.kind <> 'domain' AND (a <> '{}' OR coalesce(s.id, b.id, t.id) IS NULL)
     ) THEN
         RETURN QUERY
         SELECT replace(m.kind, ' ', '_') || 's', m.name, 'unchanged' FROM unnest(kinds, names) AS m (kind, name)
@@ -3536,6 +3537,18 @@ $_$;
 
 COMMENT ON FUNCTION pycharter.refusals(documents jsonb[], stored jsonb[], changes jsonb[], shape_checked boolean, overwrite boolean) IS 'Which of these documents cannot be loaded, and why: place in the array, JSON Pointer, reason, remedy, and the constraint that it would break, if any. Takes what is stored of their contracts and, as arrays, the keys in which the documents differ from that.';
 
+CREATE FUNCTION pycharter.refuse_contradiction(kind text, name text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the documents contradict one another on the % "%"', kind, name
+        USING HINT = 'Describe it once, or the same everywhere.';
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.refuse_contradiction(kind text, name text) IS 'Says that an entity is described in two ways at once.';
+
 CREATE FUNCTION pycharter.refuse_credential() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
@@ -3745,6 +3758,8 @@ DECLARE
     taken boolean;
     renamed bigint;
 BEGIN
+    -- As a load does: one after the other.
+    PERFORM wait_for_turn();
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE name = $1)', entities) INTO taken USING new_name;
     IF taken AND new_name <> old_name THEN
         RAISE EXCEPTION 'there is a % "%" already', kind, new_name
@@ -4330,7 +4345,8 @@ CREATE FUNCTION pycharter.take_turns() RETURNS trigger
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM wait_for_turn();
+    -- As wait_for_turn does, without another call: a load passes here once a statement.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
     RETURN NEW;
 END
 $$;

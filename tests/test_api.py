@@ -414,10 +414,16 @@ def test_errors_of_the_callers_own_in_a_pipeline(conn: Conn) -> None:
         lambda: upstream(conn, "A"),
     ]
     for call in calls:
-        with pytest.raises(psycopg.errors.UndefinedTable), conn.pipeline():
-            conn.execute("SELECT * FROM nowhere")
-            call()
-        conn.rollback()
+        for own, error in {
+            "SELECT * FROM nowhere": psycopg.errors.UndefinedTable,
+            "SELECT 1/0": psycopg.errors.DivisionByZero,
+            "DO $$ BEGIN RAISE no_data_found; END $$": psycopg.errors.NoDataFound,
+            "INSERT INTO pycharter.teams (name) VALUES ('x'), ('x')": psycopg.errors.UniqueViolation,
+        }.items():
+            with pytest.raises(error), conn.pipeline():
+                conn.execute(own.encode())
+                call()
+            conn.rollback()
 
 
 @pytest.mark.parametrize("loads", [str, lambda text: json.loads(text, object_pairs_hook=list)])

@@ -25,6 +25,7 @@ HEADS = {
     "before": "0010-create-cleanup-functions",
     "0.1.0.dev1": "0011-create-administration-functions",
     "0.1.0.dev2": "0018-create-health-view",
+    "0.1.0": "0023-speed-up-single-loads",
 }
 
 

@@ -24,6 +24,7 @@ from pycharter_sql import (
     activate,
     deprecate,
     get_contract,
+    load,
     register_contract,
     retire,
     versions_of,
@@ -325,3 +326,22 @@ def test_no_deadlock_with_sql_of_ones_own(whole: Conn) -> None:
     with ThreadPoolExecutor(4) as threads:
         tasks = [threads.submit(work, seed) for seed in (1, 2) for work in (by_hand, by_function)]
         assert all(task.result() > 3 for task in tasks)
+
+
+def test_writes_leave_no_bloat_in_the_system_catalogues(conn: Conn) -> None:
+    """No table, type or column is made, not even for a moment, whatever is written."""
+    conn.autocommit = True
+    written = """
+        SELECT c.relname, pg_relation_size(c.oid), pg_stat_get_tuples_inserted(c.oid)
+        FROM pg_class AS c WHERE c.relname IN ('pg_attribute', 'pg_class', 'pg_type', 'pg_depend')
+        ORDER BY c.relname"""
+    register_contract(conn, contract())
+    conn.execute("SELECT pg_stat_force_next_flush()")
+    before = conn.execute(written).fetchall()
+    for number in range(200):
+        change = contract(description=str(number)) if number % 2 else contract(version=f"9.{number}.0")
+        register_contract(conn, change)
+    activate(conn, "A", "9.0.0")
+    load(conn, [contract(version="10.0.0"), contract(version="11.0.0")])
+    conn.execute("SELECT pg_stat_force_next_flush()")
+    assert conn.execute(written).fetchall() == before

@@ -23,7 +23,7 @@ from pycharter_sql.loader.intake import Intake, Sendable
 from pycharter_sql.loader.report import Counts, LoadRefused, Report, nothing_written
 from pycharter_sql.loader.sending import BatchRefused, Run, sent_everything
 from pycharter_sql.rows import Outcome
-from pycharter_sql.transactions import atomic, settled
+from pycharter_sql.transactions import atomic, settle
 
 
 def load(
@@ -103,7 +103,8 @@ def register_contract(
 def _expect_revision(conn: psycopg.Connection[Any], sent: Sendable, revision: int, schema: str) -> None:
     query = sql.SQL("SELECT {}.expect_revision(%s, %s, %s::bigint)").format(sql.Identifier(schema))
     contract = f"{sent.name}@{sent.version}"
-    with settled(conn), expecting_catalogue(schema), explaining(contract, schema=schema):
+    settle(conn)
+    with expecting_catalogue(schema), explaining(contract, schema=schema):
         # Fetched, so that pipeline mode too has the answer here.
         psycopg.Cursor(conn).execute(query, [sent.name, sent.version, revision]).fetchone()
 

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb, JsonbLoader
 from pycharter_sql.documents.model import place_in
 from pycharter_sql.errors import CatalogueError, Refusal, expecting_catalogue, explanation
 from pycharter_sql.loader.intake import Intake, Sendable
-from pycharter_sql.transactions import settled
+from pycharter_sql.transactions import settle
 
 # What the database may have against a single document, rather than against the load.
 DOCUMENT_ERRORS = (
@@ -175,10 +175,11 @@ class Run(ABC):
         if self.alone or conn.info.pipeline_status:
             texts = [parameter.decode() for parameter in parameters]
             cursor = psycopg.RawCursor(conn, row_factory=scalar_row)
+            settle(conn)
             # Whatever the caller's connection makes of jsonb.
             cursor.adapters.register_loader("jsonb", JsonbLoader)
             try:
-                with settled(conn), expecting_catalogue(self.schema):
+                with expecting_catalogue(self.schema):
                     cursor.execute(self.query, texts)
                     yield
                     answer = cursor.fetchone()

@@ -161,23 +161,32 @@ LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    SELECT array_agg(was ORDER BY place), array_agg(changed ORDER BY place) INTO stored, changes
-    FROM (
-        SELECT place, was, CASE WHEN was IS NOT NULL THEN changed_keys(was, document) END AS changed
+    IF NOT EXISTS (
+        SELECT FROM (SELECT unnest(documents) AS document) AS d
+        JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    ) THEN
+        -- A first load, mostly.
+        stored := array_fill(NULL::jsonb, ARRAY[coalesce(cardinality(documents), 0)]);
+        changes := stored;
+    ELSE
+        SELECT array_agg(was ORDER BY place), array_agg(changed ORDER BY place) INTO stored, changes
         FROM (
-            SELECT place, document, (
-                SELECT c.document FROM contract_documents AS c
-                WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
-            FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
-            OFFSET 0 -- so that each stored document is made once
-        ) AS d
-        OFFSET 0 -- so that sorting by place need not copy the documents
-    ) AS d;
+            SELECT place, was, CASE WHEN was IS NOT NULL THEN changed_keys(was, document) END AS changed
+            FROM (
+                SELECT place, document, (
+                    SELECT c.document FROM contract_documents AS c
+                    WHERE c.name = numbered.document ->> 'name' AND c.version = numbered.document ->> 'version') AS was
+                FROM (SELECT unnest(documents) AS document, generate_subscripts(documents, 1) AS place) AS numbered
+                OFFSET 0 -- so that each stored document is made once
+            ) AS d
+            OFFSET 0 -- so that sorting by place need not copy the documents
+        ) AS d;
+    END IF;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'document', r.place - 1, 'pointer', r.pointer, 'reason', r.reason, 'remedy', r.remedy,
         'constraint', r.constraint_name)
-        ORDER BY r.place, r.pointer), '[]')
+        ORDER BY r.place, r.pointer, r.reason), '[]')
     INTO refused FROM refusals(documents, stored, changes, shape_checked, overwrite) AS r;
 END
 $$;
@@ -248,6 +257,8 @@ DECLARE
     taken boolean;
     renamed bigint;
 BEGIN
+    -- As a load does: one after the other.
+    PERFORM wait_for_turn();
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE name = $1)', entities) INTO taken USING new_name;
     IF taken AND new_name <> old_name THEN
         RAISE EXCEPTION 'there is a % "%" already', kind, new_name

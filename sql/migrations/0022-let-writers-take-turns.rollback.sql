@@ -19,5 +19,15 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION take_turns() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM wait_for_turn();
+    RETURN NEW;
+END
+$$;
+
 COMMENT ON FUNCTION take_turns() IS
     'Trigger: waits for loads, and makes loads wait. A load that compares documents must know what things are called.';

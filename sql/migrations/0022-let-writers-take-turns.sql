@@ -1,6 +1,6 @@
 -- depends: 0021-name-broken-constraints
--- Whoever writes takes their turn, as loads do, before locking a row: of two who want each other's rows neither could
--- go on, and who comes second must see what the first has made. Readers never wait.
+-- Whoever writes takes their turn, as loads do, before their statement locks a row: of two who want each other's rows
+-- neither could go on. Readers never wait.
 
 DO $$
 DECLARE
@@ -20,6 +20,17 @@ BEGIN
             'CREATE TRIGGER %I BEFORE INSERT OR UPDATE OR DELETE ON %I
              FOR EACH STATEMENT EXECUTE FUNCTION take_turns()', written || '_take_turns', written);
     END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION take_turns() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- As wait_for_turn does, without another call: a load passes here once a statement.
+    PERFORM pg_advisory_xact_lock('data_contracts'::regclass::oid::integer, 0);
+    RETURN NEW;
 END
 $$;
 

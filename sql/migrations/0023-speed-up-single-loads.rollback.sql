@@ -256,4 +256,146 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION load_documents(
+    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false,
+    digests bytea[] DEFAULT '{}', known uuid[] DEFAULT '{}', mentions jsonb[] DEFAULT '{}'
+) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    -- Of each document, in the same order; null where its contract is new.
+    stored jsonb[];
+    changes jsonb[];
+    refused jsonb;
+    added jsonb[];
+    changed_only jsonb[];
+    -- Null: all documents, as they came. A variable of its own for them would be a copy of them.
+    accepted jsonb[];
+    written jsonb[];
+    naming jsonb[];
+    entities jsonb;
+    steps jsonb := '[]';
+    tables jsonb;
+    counts jsonb;
+    -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+BEGIN
+    -- Loads take turns, so that two at once end as if one came after the other.
+    PERFORM wait_for_turn();
+    PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
+    -- Waits for whoever is changing one of the contracts. Their triggers lock the same rows.
+    PERFORM FROM data_contracts AS c
+    WHERE c.id IN (
+        SELECT (SELECT k.id FROM data_contracts AS k
+                WHERE k.name = document ->> 'name' AND k.version = document ->> 'version')
+        FROM (SELECT unnest(documents) AS document) AS d)
+    ORDER BY c.id FOR NO KEY UPDATE;
+
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
+
+    IF refused = '[]' AND NOT EXISTS (
+        SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
+        WHERE changed IS NOT NULL OR NOT document ? 'data_feed'
+    ) THEN
+        -- A first load, mostly: every document is written as it came.
+        counts := jsonb_build_object(
+            'inserted', coalesce(cardinality(documents), 0), 'updated', 0, 'unchanged', 0, 'refused', 0);
+    ELSE
+        -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
+        -- written.
+        SELECT coalesce(array_agg(document ORDER BY place), '{}'),
+            array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
+            array_agg((
+                SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
+                WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
+            jsonb_build_object(
+                'inserted', count(*) FILTER (WHERE changed IS NULL),
+                'updated', count(*) FILTER (WHERE changed <> '[]'),
+                'unchanged', count(*) FILTER (WHERE changed = '[]'),
+                'refused', cardinality(documents) - count(*))
+        INTO accepted, added, changed_only, counts
+        FROM (
+            SELECT place, changed, CASE
+                WHEN changed IS NULL AND NOT document ? 'data_feed'
+                    THEN document || jsonb_build_object('data_feed', document -> 'name')
+                ELSE document
+            END AS document
+            FROM (
+                SELECT unnest(documents) AS document, unnest(changes) AS changed,
+                    generate_subscripts(documents, 1) AS place
+            ) AS numbered
+            WHERE refused = '[]' OR place - 1 NOT IN (
+                SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
+        ) AS d;
+        written := coalesce(added || changed_only, '{}');
+    END IF;
+
+    naming := CASE WHEN mentions = '{}' THEN accepted ELSE coalesce(accepted, documents) || mentions END;
+    IF changed_only IS NOT NULL THEN
+        steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
+    END IF;
+    SELECT jsonb_object_agg(t.table_name, t.outcomes) INTO entities
+    FROM (
+        SELECT table_name, jsonb_build_object(
+            'inserted', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'inserted'), '[]'),
+            'updated', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'updated'), '[]'),
+            'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
+        FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
+        LEFT JOIN (
+            SELECT * FROM load_entities(coalesce(naming, documents))
+            UNION ALL
+            SELECT * FROM load_data_feeds(coalesce(naming, documents))
+        ) AS e USING (table_name)
+        GROUP BY table_name
+    ) AS t;
+    steps := steps || (
+        SELECT jsonb_agg(jsonb_build_object('table_name', table_name, outcome, jsonb_array_length(names)))
+        FROM jsonb_each(entities) AS e (table_name, outcomes), jsonb_each(outcomes) AS o (outcome, names));
+    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(coalesce(written, documents)) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(coalesce(written, documents)) AS step);
+
+    -- What was there before, and is as it was. In a first load nothing was.
+    IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
+        steps := steps || (
+            SELECT jsonb_agg(jsonb_build_object('table_name', r.table_name, 'unchanged', r.rows - coalesce((
+                SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
+                FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
+            FROM contract_rows(known || ARRAY(
+                SELECT c.id FROM (SELECT unnest(coalesce(accepted, documents)) AS document) AS d
+                JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+            )) AS r);
+        counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    END IF;
+
+    INSERT INTO document_digests (data_contract_id, digest)
+    SELECT c.id, d.digest
+    FROM (
+        SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
+    ) AS d
+    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
+    ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
+
+    SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
+    FROM (
+        SELECT step ->> 'table_name' AS table_name,
+            coalesce(sum((step -> 'inserted')::bigint), 0) AS inserted,
+            coalesce(sum((step -> 'updated')::bigint), 0) AS updated,
+            coalesce(sum((step -> 'unchanged')::bigint), 0) AS unchanged,
+            coalesce(sum((step -> 'deleted')::bigint), 0) AS deleted
+        FROM jsonb_array_elements(steps) AS step
+        GROUP BY 1
+    ) AS t;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+    RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
+END
+$$;
+
 SELECT apply_access();

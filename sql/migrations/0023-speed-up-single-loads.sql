@@ -4,65 +4,78 @@
 
 CREATE OR REPLACE FUNCTION mentioned_entities(documents jsonb[], kinds text[])
 RETURNS TABLE (kind text, name text, attributes jsonb)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    WITH RECURSIVE domain_item AS (
-        (
-            SELECT document -> 'domain' AS item FROM (SELECT unnest(documents) AS document) AS d
-            WHERE 'domain' = ANY (kinds) AND jsonb_typeof(document -> 'domain') IN ('string', 'object')
-            UNION
-            SELECT item FROM (SELECT unnest(documents) AS document) AS d, list_items(document -> 'domains') AS item
-            WHERE 'domain' = ANY (kinds)
-        )
-        UNION
-        SELECT item -> 'parent_domain' FROM domain_item
-        WHERE jsonb_typeof(item -> 'parent_domain') IN ('string', 'object')
-    ),
-    -- Materialized: planned by itself, it is hashed; planned with the rest, thousands of items are sorted.
-    mention AS MATERIALIZED (
-        SELECT list.kind, item
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    item_kinds text[];
+    items jsonb[];
+BEGIN
+    SELECT array_agg(m.of_kind), array_agg(m.item) INTO item_kinds, items
+    FROM (
+        SELECT list.of_kind, item
         FROM (SELECT unnest(documents) AS document) AS d
         CROSS JOIN (VALUES
             ('system', '{pulls_from}'::text[], true), ('system', '{pushes_to}', true),
             ('system', '{system_sources}', true), ('business owner', '{business_owners}', true),
             ('team', '{team_access,read}', true), ('team', '{team_access,write}', true),
-            ('data feed', '{dependencies}', true),
+            ('data feed', '{dependencies}', true), ('domain', '{domains}', true),
             -- What entity documents list.
             ('system', '{systems}', false), ('business owner', '{business_owners}', false),
             ('team', '{teams}', false), ('data feed', '{data_feeds}', false)
-        ) AS list (kind, path, of_contract),
+        ) AS list (of_kind, path, of_contract),
             list_items(document #> list.path) AS item
-        WHERE list.kind = ANY (kinds) AND (list.of_contract OR NOT document ? 'name')
+        WHERE list.of_kind = ANY (kinds) AND (list.of_contract OR NOT document ? 'name')
         UNION
-        SELECT 'data feed', document -> 'data_feed' FROM (SELECT unnest(documents) AS document) AS d
-        WHERE 'data feed' = ANY (kinds) AND document ? 'data_feed'
+        SELECT one.of_kind, document -> one.key
+        FROM (SELECT unnest(documents) AS document) AS d
+        CROSS JOIN (VALUES ('data feed', 'data_feed'), ('domain', 'domain')) AS one (of_kind, key)
+        WHERE one.of_kind = ANY (kinds) AND jsonb_typeof(document -> one.key) IN ('string', 'object')
+    ) AS m;
+    -- Mostly they are names and nothing else.
+    IF NOT EXISTS (SELECT FROM unnest(items) AS i (item) WHERE jsonb_typeof(i.item) = 'object') THEN
+        RETURN QUERY
+        SELECT i.of_kind, i.item #>> '{}', '{}'::jsonb FROM unnest(item_kinds, items) AS i (of_kind, item);
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH RECURSIVE domain_item AS (
+        SELECT i.item FROM unnest(item_kinds, items) AS i (of_kind, item) WHERE i.of_kind = 'domain'
+        UNION
+        SELECT d.item -> 'parent_domain' FROM domain_item AS d
+        WHERE jsonb_typeof(d.item -> 'parent_domain') IN ('string', 'object')
+    ),
+    mention AS (
+        SELECT i.of_kind, i.item FROM unnest(item_kinds, items) AS i (of_kind, item) WHERE i.of_kind <> 'domain'
         UNION ALL
         SELECT 'domain', CASE
-            WHEN jsonb_typeof(item -> 'parent_domain') = 'object'
-                THEN item || jsonb_build_object('parent_domain', item_name(item -> 'parent_domain'))
-            ELSE item
+            WHEN jsonb_typeof(d.item -> 'parent_domain') = 'object'
+                THEN d.item || jsonb_build_object('parent_domain', item_name(d.item -> 'parent_domain'))
+            ELSE d.item
         END
-        FROM domain_item
+        FROM domain_item AS d
     )
-    SELECT e.kind, e.name, CASE
+    SELECT e.of_kind, e.name, CASE
         WHEN e.said > 1 AND e.said > (SELECT count(*) FROM jsonb_object_keys(e.attributes))
-            THEN refuse_contradiction(e.kind, e.name)
+            THEN refuse_contradiction(e.of_kind, e.name)
         ELSE coalesce(e.attributes, '{}')
     END
     FROM (
-        SELECT a.kind, a.name, count(a.key) AS said,
+        SELECT a.of_kind, a.name, count(a.key) AS said,
             jsonb_object_agg(a.key, a.value) FILTER (WHERE a.key IS NOT NULL) AS attributes
         FROM (
-            SELECT DISTINCT m.kind, item_name(m.item) AS name, attribute.key, attribute.value
+            SELECT DISTINCT m.of_kind, item_name(m.item) AS name, attribute.key, attribute.value
             FROM mention AS m
             -- An empty attribute says nothing: it never replaces what a person has written into the database.
             LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.item) WHEN 'object' THEN m.item END)
                 AS attribute (key, value)
-                ON key NOT IN ('name', 'role', 'dependency_type') AND value NOT IN ('null', '""')
+                ON attribute.key NOT IN ('name', 'role', 'dependency_type')
+                    AND attribute.value NOT IN ('null', '""')
         ) AS a
-        GROUP BY a.kind, a.name
+        GROUP BY a.of_kind, a.name
     ) AS e;
-END;
+END
+$$;
 
 CREATE OR REPLACE FUNCTION load_entities(documents jsonb[]) RETURNS TABLE (table_name text, entity text, outcome text)
 LANGUAGE plpgsql
@@ -84,11 +97,10 @@ BEGIN
     -- Mostly all are there, and nothing is said of them: then there is nothing to write.
     IF NOT EXISTS (
         SELECT FROM unnest(kinds, names, attributes) AS m (kind, name, a)
-        WHERE m.kind <> 'domain' AND (a <> '{}' OR NOT CASE m.kind
-            WHEN 'system' THEN EXISTS (SELECT FROM systems AS s WHERE s.name = m.name)
-            WHEN 'team' THEN EXISTS (SELECT FROM teams AS t WHERE t.name = m.name)
-            ELSE EXISTS (SELECT FROM business_owners AS b WHERE b.name = m.name)
-        END)
+        LEFT JOIN systems AS s ON m.kind = 'system' AND s.name = m.name
+        LEFT JOIN business_owners AS b ON m.kind = 'business owner' AND b.name = m.name
+        LEFT JOIN teams AS t ON m.kind = 'team' AND t.name = m.name
+        WHERE m.kind <> 'domain' AND (a <> '{}' OR coalesce(s.id, b.id, t.id) IS NULL)
     ) THEN
         RETURN QUERY
         SELECT replace(m.kind, ' ', '_') || 's', m.name, 'unchanged' FROM unnest(kinds, names) AS m (kind, name)
@@ -275,6 +287,140 @@ BEGIN
     UNION ALL
     SELECT 'data_feeds', m.name, 'unchanged' FROM mentioned AS m
     WHERE m.name NOT IN (SELECT w.name FROM written AS w);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION load_documents(
+    documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false,
+    digests bytea[] DEFAULT '{}', known uuid[] DEFAULT '{}', mentions jsonb[] DEFAULT '{}'
+) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    -- Of each document, in the same order; null where its contract is new.
+    stored jsonb[];
+    changes jsonb[];
+    refused jsonb;
+    added jsonb[];
+    changed_only jsonb[];
+    -- Null: all documents, as they came. A variable of its own for them would be a copy of them.
+    accepted jsonb[];
+    written jsonb[];
+    naming jsonb[];
+    entities jsonb;
+    steps jsonb := '[]';
+    tables jsonb;
+    counts jsonb;
+    -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
+    overwriting text := coalesce(current_setting('pycharter_sql.overwrite', true), '');
+BEGIN
+    -- All who write take turns, so that two at once end as if one came after the other.
+    PERFORM wait_for_turn();
+    PERFORM set_config('pycharter_sql.overwrite', CASE WHEN overwrite THEN 'yes' ELSE 'no' END, true);
+    SELECT c.stored, c.changes, c.refused INTO stored, changes, refused
+    FROM compare_documents(documents, shape_checked, overwrite) AS c;
+
+    IF refused = '[]' AND NOT EXISTS (
+        SELECT FROM (SELECT unnest(documents) AS document, unnest(changes) AS changed) AS d
+        WHERE changed IS NOT NULL OR NOT document ? 'data_feed'
+    ) THEN
+        -- A first load, mostly: every document is written as it came.
+        counts := jsonb_build_object(
+            'inserted', coalesce(cardinality(documents), 0), 'updated', 0, 'unchanged', 0, 'refused', 0);
+    ELSE
+        -- A new contract that names no feed serves the one of its own name. Of an existing one only what differs is
+        -- written.
+        SELECT coalesce(array_agg(document ORDER BY place), '{}'),
+            array_agg(document ORDER BY place) FILTER (WHERE changed IS NULL),
+            array_agg((
+                SELECT jsonb_object_agg(key, value) FROM jsonb_each(document)
+                WHERE key IN ('name', 'version') OR changed ? key) ORDER BY place) FILTER (WHERE changed <> '[]'),
+            jsonb_build_object(
+                'inserted', count(*) FILTER (WHERE changed IS NULL),
+                'updated', count(*) FILTER (WHERE changed <> '[]'),
+                'unchanged', count(*) FILTER (WHERE changed = '[]'),
+                'refused', cardinality(documents) - count(*))
+        INTO accepted, added, changed_only, counts
+        FROM (
+            SELECT place, changed, CASE
+                WHEN changed IS NULL AND NOT document ? 'data_feed'
+                    THEN document || jsonb_build_object('data_feed', document -> 'name')
+                ELSE document
+            END AS document
+            FROM (
+                SELECT unnest(documents) AS document, unnest(changes) AS changed,
+                    generate_subscripts(documents, 1) AS place
+            ) AS numbered
+            WHERE refused = '[]' OR place - 1 NOT IN (
+                SELECT (refusal -> 'document')::integer FROM jsonb_array_elements(refused) AS refusal)
+        ) AS d;
+        written := coalesce(added || changed_only, '{}');
+    END IF;
+
+    naming := CASE WHEN mentions = '{}' THEN accepted ELSE coalesce(accepted, documents) || mentions END;
+    IF changed_only IS NOT NULL THEN
+        steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
+    END IF;
+    SELECT jsonb_object_agg(t.table_name, t.outcomes) INTO entities
+    FROM (
+        SELECT table_name, jsonb_build_object(
+            'inserted', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'inserted'), '[]'),
+            'updated', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'updated'), '[]'),
+            'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
+        FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
+        LEFT JOIN (
+            SELECT * FROM load_entities(coalesce(naming, documents))
+            UNION ALL
+            SELECT * FROM load_data_feeds(coalesce(naming, documents))
+        ) AS e USING (table_name)
+        GROUP BY table_name
+    ) AS t;
+    steps := steps || (
+        SELECT jsonb_agg(jsonb_build_object('table_name', table_name, outcome, jsonb_array_length(names)))
+        FROM jsonb_each(entities) AS e (table_name, outcomes), jsonb_each(outcomes) AS o (outcome, names));
+    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(coalesce(written, documents)) AS step);
+    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(coalesce(written, documents)) AS step);
+
+    -- What was there before, and is as it was. In a first load nothing was.
+    IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
+        steps := steps || (
+            SELECT jsonb_agg(jsonb_build_object('table_name', r.table_name, 'unchanged', r.rows - coalesce((
+                SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
+                FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
+            FROM contract_rows(known || ARRAY(
+                SELECT c.id FROM (SELECT unnest(coalesce(accepted, documents)) AS document) AS d
+                JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+            )) AS r);
+        counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    END IF;
+
+    INSERT INTO document_digests (data_contract_id, digest)
+    SELECT c.id, d.digest
+    FROM (
+        SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
+    ) AS d
+    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+    WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
+    ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
+
+    SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
+    FROM (
+        SELECT step ->> 'table_name' AS table_name,
+            coalesce(sum((step -> 'inserted')::bigint), 0) AS inserted,
+            coalesce(sum((step -> 'updated')::bigint), 0) AS updated,
+            coalesce(sum((step -> 'unchanged')::bigint), 0) AS unchanged,
+            coalesce(sum((step -> 'deleted')::bigint), 0) AS deleted
+        FROM jsonb_array_elements(steps) AS step
+        GROUP BY 1
+    ) AS t;
+    PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
+    RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
 END
 $$;
 
