@@ -105,6 +105,22 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
             },
         )
 
+        def get_one_after_another(hundred: list[tuple[str, str]]) -> None:
+            for name, version in hundred:
+                queries.get_contract(connection, name, version)
+
+        def get_at_once(hundred: list[tuple[str, str]]) -> None:
+            queries.get_contracts(connection, hundred)
+
+        hundreds = [(Random(turn).choices(names, k=100),) for turn in range(max(times // 10, 1))]
+        compare(
+            "reading 100 contracts",
+            {
+                "get_contract(), 100 times": (get_one_after_another, hundreds),
+                "get_contracts(), once": (get_at_once, hundreds),
+            },
+        )
+
 
 Way = tuple[Callable[..., None], list[tuple[Any, ...]]]  # what to do, with which arguments each time
 
