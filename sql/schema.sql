@@ -4828,15 +4828,21 @@ COMMENT ON COLUMN pycharter.contract_access.can_read IS 'Whether the team may re
 COMMENT ON COLUMN pycharter.contract_access.can_write IS 'Whether the team may write.';
 
 CREATE VIEW pycharter.contract_full AS
- SELECT c.id AS contract_id,
-    c.name,
-    c.version,
-    c.status,
-    c.description,
-    c.is_data_feed,
-    feed.name AS data_feed,
-    feed.feed_type,
-    domain.name AS domain,
+ SELECT id AS contract_id,
+    name,
+    version,
+    status,
+    description,
+    is_data_feed,
+    ( SELECT f.name
+           FROM pycharter.data_feeds f
+          WHERE (f.id = c.data_feed_id)) AS data_feed,
+    ( SELECT f.feed_type
+           FROM pycharter.data_feeds f
+          WHERE (f.id = c.data_feed_id)) AS feed_type,
+    ( SELECT d.name
+           FROM pycharter.domains d
+          WHERE (d.id = c.domain_id)) AS domain,
     ( SELECT s.schema_data
            FROM pycharter.schemas s
           WHERE (s.id = c.schema_id)) AS schema,
@@ -4888,14 +4894,12 @@ CREATE VIEW pycharter.contract_full AS
              JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
           WHERE (l.data_contract_id = c.id)
           ORDER BY f.name) AS dependencies,
-    c.created_at,
-    c.updated_at,
-    c.created_by,
-    c.updated_by,
-    c.revision
-   FROM ((pycharter.data_contracts c
-     LEFT JOIN pycharter.data_feeds feed ON ((feed.id = c.data_feed_id)))
-     LEFT JOIN pycharter.domains domain ON ((domain.id = c.domain_id)));
+    created_at,
+    updated_at,
+    created_by,
+    updated_by,
+    revision
+   FROM pycharter.data_contracts c;
 
 COMMENT ON VIEW pycharter.contract_full IS 'One row a contract version, all of it.';
 
