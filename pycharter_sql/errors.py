@@ -69,8 +69,8 @@ class Refusal:
         return f"{self.what}\n  {self.remedy}"
 
 
-class DocumentRefused(CatalogueError):
-    """One or more documents cannot be loaded; ``refusals`` holds each with its place and remedy."""
+class _Refused(CatalogueError):
+    """``refusals`` holds each of what is refused, with its place and remedy."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__("\n".join(map(str, refusals)))
@@ -79,13 +79,13 @@ class DocumentRefused(CatalogueError):
         self.remedy: str = "\n".join(dict.fromkeys(refusal.remedy for refusal in refusals))
 
 
-class NotEnforceable(CatalogueError):
+class DocumentRefused(_Refused):
+    """One or more documents cannot be loaded; ``refusals`` holds each with its place and remedy."""
+
+
+class NotEnforceable(_Refused):
     """A contract says what cannot be carried over to what is to enforce it; ``refusals`` holds each of these
     with its place and remedy. Their ``source`` is the contract, name@version."""
-
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
-        super().__init__("\n".join(map(str, refusals)))
-        self.refusals: tuple[Refusal, ...] = tuple(refusals)
 
 
 class CatalogueMissing(CatalogueError):

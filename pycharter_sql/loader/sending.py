@@ -222,9 +222,7 @@ class Run(ABC):
     ) -> None:
         place = place_in(sent.origins, pointer)
         contract = f"{sent.name}@{sent.version}" if sent.name else None
-        self.refusals.append(
-            Refusal(place.source, place.pointer, reason, remedy, contract, constraint or None)
-        )
+        self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract, constraint))
         self.refused.add(sent.number)
 
 
