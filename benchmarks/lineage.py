@@ -37,8 +37,9 @@ def main(feeds: Sequence[int], runs: int, pg_bin: Path | None) -> None:
             connection.execute("SET search_path = pycharter, pg_temp")
             _fill(connection, count)
             click.echo(f"{count} feeds, {count * VERSIONS} contracts; quiet: one question after the other")
+            feed = _feed_in_between(connection, int(count * START))
             for direction in ("upstream", "downstream"):
-                _compare(connection, direction, f"Feed {int(count * START)}", runs)
+                _compare(connection, direction, feed, runs)
             start = time.perf_counter()
             found = connection.execute("SELECT size FROM dependency_cycles").fetchall()
             taken = time.perf_counter() - start
@@ -99,6 +100,21 @@ def _fill(connection: Connection, count: int) -> None:
             """
         )
     connection.execute("VACUUM (ANALYZE)")
+
+
+def _feed_in_between(connection: Connection, number: int) -> str:
+    """Of the twenty feeds from this number on the one with the most feeds on both sides."""
+    row = connection.execute(
+        """
+        SELECT f.name FROM data_feeds AS f WHERE f.number BETWEEN %s::integer AND %s::integer + 19
+        ORDER BY least(
+            (SELECT count(*) FROM upstream_feeds(f.name)), (SELECT count(*) FROM downstream_feeds(f.name))
+        ) DESC, f.number LIMIT 1
+        """,
+        [number, number],
+    ).fetchone()
+    assert row
+    return str(row[0])
 
 
 def _compare(connection: Connection, direction: str, feed: str, runs: int) -> None:

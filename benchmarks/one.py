@@ -30,11 +30,12 @@ from pycharter_sql import loader, migrations, queries
     help="In the catalogue already.",
 )
 @click.option("--times", type=click.IntRange(min=1), default=300, show_default=True, help="For each way.")
+@click.option("--durable", is_flag=True, help="On disk, and every COMMIT waits for it, as in production.")
 @pg_bin_option
-def main(documents: int, times: int, pg_bin: Path | None) -> None:
+def main(documents: int, times: int, durable: bool, pg_bin: Path | None) -> None:
     """Write and read one contract in several ways, in turns, and print how many times longer each takes."""
     with (
-        catalogue(pg_bin) as dsn,
+        catalogue(pg_bin, durable=durable) as dsn,
         migrations.connect(dsn) as connection,
         migrations.connect(dsn) as pooled,
     ):
@@ -106,11 +107,11 @@ def main(documents: int, times: int, pg_bin: Path | None) -> None:
         )
 
         def get_one_after_another(hundred: list[tuple[str, str]]) -> None:
-            for name, version in hundred:
-                queries.get_contract(connection, name, version)
+            contracts = [queries.get_contract(connection, name, version) for name, version in hundred]
+            assert len(contracts) == len(hundred)
 
         def get_at_once(hundred: list[tuple[str, str]]) -> None:
-            queries.get_contracts(connection, hundred)
+            assert len(queries.get_contracts(connection, hundred)) == len(hundred)
 
         hundreds = [(Random(turn).choices(names, k=100),) for turn in range(max(times // 10, 1))]
         compare(

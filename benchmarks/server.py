@@ -29,13 +29,14 @@ pg_bin_option = click.option(
 
 
 @contextmanager
-def catalogue(pg_bin: Path | None) -> Iterator[str]:
+def catalogue(pg_bin: Path | None, *, durable: bool = False) -> Iterator[str]:
     """The URL of an empty catalogue, on a server that goes with the block; prints which PostgreSQL it is."""
-    with temporary_server(pg_bin, SETTINGS) as server:
+    with temporary_server(pg_bin, SETTINGS, durable=durable) as server:
         migrations.apply(server.dsn)
         with psycopg.connect(server.dsn) as connection:
             version = connection.info.parameter_status("server_version")
-        click.echo(f"PostgreSQL {version}, not durable: a commit waits for no disk")
+        waits = "durable: a commit waits for the" if durable else "not durable: a commit waits for no"
+        click.echo(f"PostgreSQL {version}, {waits} disk")
         yield server.dsn
 
 

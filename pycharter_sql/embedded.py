@@ -273,19 +273,23 @@ def default_server() -> Server:
 
 @contextmanager
 def temporary_server(
-    bin_directory: Path | None = None, settings: Mapping[str, str] | None = None
+    bin_directory: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    durable: bool = False,
 ) -> Iterator[Server]:
     """A running server for tests and benchmarks; it and its data go with the block or with this process.
 
-    The data is in memory where /dev/shm has 1 GiB free. Raises CatalogueError as ``Server.start`` does.
+    The data is in memory where /dev/shm has 1 GiB free, unless ``durable``: then it is on disk, and a COMMIT
+    waits for it. Raises CatalogueError as ``Server.start`` does.
     """
     memory = Path("/dev/shm")
-    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_NEEDED
+    has_room = not durable and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_NEEDED
     with tempfile.TemporaryDirectory(
         prefix="pycharter-sql-", dir=memory if has_room else None, ignore_cleanup_errors=True
     ) as directory:
         binaries = bin_directory or server_binaries()
-        server = Server(Path(directory), binaries, durable=False, settings=settings or {})
+        server = Server(Path(directory), binaries, durable=durable, settings=settings or {})
         pg_ctl = server._programs / "pg_ctl"
         leftovers = {server.directory, server.socket_directory}
         guard = subprocess.Popen(

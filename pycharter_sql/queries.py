@@ -178,16 +178,13 @@ def get_contracts(
         raise TypeError(f"a list of names, not one: [{wanted!r}]")
     keys = [(key, None) if isinstance(key, str) else key for key in wanted]
     query = SQL(
-        "SELECT w.place, {columns}"
-        " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (name, version, place)"
-        " JOIN {schema}.contract_full AS f ON f.contract_id = CASE WHEN w.version IS NULL"
-        " THEN (SELECT c.id FROM {schema}.data_contracts AS c WHERE c.name = w.name AND c.status = 'active'"
-        "  ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1)"
-        " ELSE (SELECT c.id FROM {schema}.data_contracts AS c"
-        "  WHERE c.name = w.name AND c.version = w.version) END"
+        "SELECT f.place, {columns} FROM {schema}.get_contracts(%(names)s::text[], %(versions)s::text[]) AS f"
     ).format(columns=_columns(Contract), schema=Identifier(schema))
+    parameters = {"names": [name for name, _ in keys], "versions": [version for _, version in keys]}
     with _cursor(conn, tuple_row, schema) as cursor:
-        rows = cursor.execute(query, [[name for name, _ in keys], [version for _, version in keys]])
+        # Taken row by row, which a pipeline cannot: decoded while the server makes the next.
+        in_pipeline = bool(conn.info.pipeline_status)
+        rows = cursor.execute(query, parameters) if in_pipeline else cursor.stream(query, parameters)
         found = {place: Contract(*values) for place, *values in rows}
     contracts = [found.get(place) for place in range(1, len(keys) + 1)]
     if not missing_ok and None in contracts:

@@ -431,10 +431,15 @@ BEGIN
         CROSS JOIN (VALUES ('data feed', 'data_feed'), ('domain', 'domain')) AS one (of_kind, key)
         WHERE one.of_kind = ANY (kinds) AND jsonb_typeof(document -> one.key) IN ('string', 'object')
     ) AS m;
-    -- Mostly they are names and nothing else.
-    IF NOT EXISTS (SELECT FROM unnest(items) AS i (item) WHERE jsonb_typeof(i.item) = 'object') THEN
+    -- Mostly nothing is said of them but their names.
+    IF NOT EXISTS (
+        SELECT FROM unnest(items) AS i (item)
+        WHERE CASE jsonb_typeof(i.item) WHEN 'object'
+            THEN i.item - '{name,role,dependency_type}'::text[] <> '{}' END
+    ) THEN
         RETURN QUERY
-        SELECT i.of_kind, i.item #>> '{}', '{}'::jsonb FROM unnest(item_kinds, items) AS i (of_kind, item);
+        SELECT DISTINCT i.of_kind, item_name(i.item), '{}'::jsonb
+        FROM unnest(item_kinds, items) AS i (of_kind, item);
         RETURN;
     END IF;
     RETURN QUERY
@@ -834,8 +839,40 @@ END;
 COMMENT ON FUNCTION pycharter.domain_item(domain_id uuid) IS 'A domain, with the domains it lies within, as an item of a contract document.';
 
 CREATE FUNCTION pycharter.version_sort_key(version text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN ((version COLLATE "C") !~ '^[vV]?[0-9]'::text) THEN '0'::text ELSE (('1'::text || (SELECT COALESCE(string_agg((lpad((length(numbers.digits))::text, 3, '0'::text) || numbers.digits), ''::text ORDER BY numbers.place), ''::text) AS "coalesce" FROM (SELECT ltrim(parts.part, '0'::text) AS digits, parts.place FROM string_to_table(regexp_replace("substring"((version_sort_key.version COLLATE "C"), '^[vV]?([0-9]+(?:\.[0-9]+)*)'::text), '(^0+|\.0+)+$'::text, ''::text), '.'::text) WITH ORDINALITY parts(part, place)) numbers)) || (SELECT CASE WHEN (suffix.suffix = ''::text) THEN '.'::text ELSE ('-'::text || (SELECT COALESCE(string_agg((CASE WHEN (parts.part ~ '^[0-9]+$'::text) THEN (('0'::text || lpad((length(ltrim(parts.part, '0'::text)))::text, 3, '0'::text)) || ltrim(parts.part, '0'::text)) ELSE ('1'::text || parts.part) END || ','::text), ''::text ORDER BY parts.place), ''::text) AS "coalesce" FROM string_to_table(regexp_replace(suffix.suffix, '^-'::text, ''::text), '.'::text) WITH ORDINALITY parts(part, place))) END AS "case" FROM split_part(regexp_replace((version_sort_key.version COLLATE "C"), '^[vV]?[0-9]+(\.[0-9]+)*'::text, ''::text), '+'::text, 1) suffix(suffix))) END;
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    AS $_$
+DECLARE
+    numbers text COLLATE "C" := substring(version COLLATE "C" FROM '^[vV]?([0-9]+(?:\.[0-9]+)*)');
+    suffix text COLLATE "C";
+    part text COLLATE "C";
+    digits text COLLATE "C";
+    key text COLLATE "C" := '1';
+BEGIN
+    IF numbers IS NULL THEN
+        RETURN '0';
+    END IF;
+    -- The numbers, trailing zeros dropped so that 1 = 1.0.0, each behind its count of digits.
+    FOREACH part IN ARRAY string_to_array(regexp_replace(numbers, '(^0+|\.0+)+$', ''), '.') LOOP
+        digits := ltrim(part, '0');
+        key := key || lpad(length(digits)::text, 3, '0') || digits;
+    END LOOP;
+    -- A pre-release ('-') sorts below its release ('.'), and both below any further number ('0').
+    suffix := split_part(regexp_replace(version COLLATE "C", '^[vV]?[0-9]+(\.[0-9]+)*', ''), '+', 1);
+    IF suffix = '' THEN
+        RETURN key || '.';
+    END IF;
+    key := key || '-';
+    FOREACH part IN ARRAY string_to_array(regexp_replace(suffix, '^-', ''), '.') LOOP
+        digits := ltrim(part, '0');
+        key := key || CASE
+            WHEN part ~ '^[0-9]+$' THEN '0' || lpad(length(digits)::text, 3, '0') || digits
+            ELSE '1' || part
+        END || ',';
+    END LOOP;
+    RETURN key;
+END
+$_$;
 
 COMMENT ON FUNCTION pycharter.version_sort_key(version text) IS 'Text that sorts, under COLLATE "C", as the version does by SemVer 2.0.0 precedence: build metadata ignored, a leading v optional, missing parts 0, numbers of any length. What does not start with a number sorts below all that does. Equal keys are ordered by the version text.';
 
@@ -2162,6 +2199,36 @@ $$;
 
 COMMENT ON FUNCTION pycharter.get_contract(contract text, in_version text) IS 'One version of a contract: the row of contract_full, no row where there is none. For pipelines: its plan is made once a connection.';
 
+CREATE FUNCTION pycharter.get_contracts(contracts text[], in_versions text[] DEFAULT '{}'::text[]) RETURNS TABLE(place bigint, contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
+    LANGUAGE plpgsql STABLE ROWS 100 PARALLEL SAFE
+    SET search_path TO 'pycharter', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        wanted.place, f.contract_id, f.name, f.version, f.status, f.description, f.is_data_feed, f.data_feed,
+        f.feed_type, f.domain, f.schema, f.coercion_rules, f.validation_rules, f.governance_rules, f.metadata,
+        f.ownership, f.pulls_from, f.pushes_to, f.system_sources, f.business_owners, f.read_teams, f.write_teams,
+        f.dependencies, f.created_at, f.updated_at, f.created_by, f.updated_by, f.revision
+    FROM unnest(contracts, in_versions) WITH ORDINALITY AS wanted (contract, in_version, place)
+    JOIN contract_full AS f ON f.contract_id = CASE
+        WHEN wanted.in_version IS NOT NULL THEN (
+            SELECT c.id FROM data_contracts AS c WHERE c.name = contract AND c.version = in_version)
+        ELSE (
+            SELECT c.id FROM data_contracts AS c WHERE c.name = contract AND c.status = 'active'
+            ORDER BY c.version_sort_key DESC, c.version DESC LIMIT 1)
+    END;
+END
+$$;
+
+COMMENT ON FUNCTION pycharter.get_contracts(contracts text[], in_versions text[]) IS 'Many contracts at once: for each name the row of contract_full of the version at the same place, or where there is none (null), of its highest active version, as get_contract and get_current_contract. place is where in the arrays it was asked for, from 1; no row where there is no such version.';
+
 CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
     LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
     SET search_path TO 'pycharter', 'pg_temp'
@@ -2701,7 +2768,7 @@ $$;
 
 COMMENT ON FUNCTION pycharter.load_data_feeds(documents jsonb[]) IS 'Step 2 of the Migration Path: creates or completes the data feeds that the documents describe or depend on. One row a feed: inserted, updated or unchanged.';
 
-CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, digests bytea[] DEFAULT '{}'::bytea[], known uuid[] DEFAULT '{}'::uuid[], mentions jsonb[] DEFAULT '{}'::jsonb[]) RETURNS jsonb
+CREATE FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean DEFAULT false, overwrite boolean DEFAULT false, digests bytea[] DEFAULT '{}'::bytea[], known uuid[] DEFAULT '{}'::uuid[], mentions jsonb[] DEFAULT '{}'::jsonb[], with_report boolean DEFAULT true) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2722,7 +2789,6 @@ DECLARE
     written jsonb[];
     naming jsonb[];
     entities jsonb;
-    steps jsonb := '[]';
     tables jsonb;
     counts jsonb;
     -- What the caller's setting is put back to. The owner of a function may not attach it as a SET clause.
@@ -2772,67 +2838,74 @@ BEGIN
     END IF;
 
     naming := CASE WHEN mentions = '{}' THEN accepted ELSE coalesce(accepted, documents) || mentions END;
-    IF changed_only IS NOT NULL THEN
-        steps := steps || (SELECT jsonb_agg(step) FROM revise_relations(changed_only) AS step);
-    END IF;
-    SELECT jsonb_object_agg(t.table_name, t.outcomes) INTO entities
-    FROM (
-        SELECT table_name, jsonb_build_object(
-            'inserted', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'inserted'), '[]'),
-            'updated', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'updated'), '[]'),
-            'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
-        FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
-        LEFT JOIN (
-            SELECT * FROM load_entities(coalesce(naming, documents))
-            UNION ALL
-            SELECT * FROM load_data_feeds(coalesce(naming, documents))
-        ) AS e USING (table_name)
-        GROUP BY table_name
-    ) AS t;
-    steps := steps || (
-        SELECT jsonb_agg(jsonb_build_object('table_name', table_name, outcome, jsonb_array_length(names)))
-        FROM jsonb_each(entities) AS e (table_name, outcomes), jsonb_each(outcomes) AS o (outcome, names));
-    steps := steps || (SELECT jsonb_agg(step) FROM load_contracts(coalesce(written, documents)) AS step);
-    steps := steps || (SELECT jsonb_agg(step) FROM load_relations(coalesce(written, documents)) AS step);
-
-    -- What was there before, and is as it was. In a first load nothing was.
-    IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
-        steps := steps || (
-            SELECT jsonb_agg(jsonb_build_object('table_name', r.table_name, 'unchanged', r.rows - coalesce((
-                SELECT sum(coalesce((step -> 'inserted')::bigint, 0) + coalesce((step -> 'updated')::bigint, 0))
-                FROM jsonb_array_elements(steps) AS step WHERE step ->> 'table_name' = r.table_name), 0)))
+    IF with_report THEN
+        SELECT jsonb_object_agg(t.table_name, t.outcomes) INTO entities
+        FROM (
+            SELECT table_name, jsonb_build_object(
+                'inserted', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'inserted'), '[]'),
+                'updated', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'updated'), '[]'),
+                'unchanged', coalesce(jsonb_agg(e.entity) FILTER (WHERE e.outcome = 'unchanged'), '[]')) AS outcomes
+            FROM unnest('{systems,business_owners,teams,domains,data_feeds}'::text[]) AS k (table_name)
+            LEFT JOIN (
+                SELECT * FROM load_entities(coalesce(naming, documents))
+                UNION ALL
+                SELECT * FROM load_data_feeds(coalesce(naming, documents))
+            ) AS e USING (table_name)
+            GROUP BY table_name
+        ) AS t;
+        SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
+        FROM (
+            SELECT s.table_name, sum(s.inserted) AS inserted, sum(s.updated) AS updated, sum(s.deleted) AS deleted,
+                sum(s.unchanged) AS unchanged
+            FROM (
+                SELECT r.*, 0 AS unchanged FROM revise_relations(changed_only) AS r WHERE changed_only IS NOT NULL
+                UNION ALL
+                SELECT c.*, 0 FROM load_contracts(coalesce(written, documents)) AS c
+                UNION ALL
+                SELECT r.*, 0 FROM load_relations(coalesce(written, documents)) AS r
+                UNION ALL
+                SELECT e.table_name, jsonb_array_length(e.outcomes -> 'inserted'),
+                    jsonb_array_length(e.outcomes -> 'updated'), 0, jsonb_array_length(e.outcomes -> 'unchanged')
+                FROM jsonb_each(entities) AS e (table_name, outcomes)
+            ) AS s
+            GROUP BY s.table_name
+        ) AS t;
+        -- What was there before, and is as it was. In a first load nothing was.
+        IF cardinality(known) > 0 OR EXISTS (SELECT FROM unnest(stored) AS was WHERE was IS NOT NULL) THEN
+            SELECT tables || jsonb_object_agg(r.table_name, t.counts || jsonb_build_object('unchanged',
+                r.rows - (t.counts -> 'inserted')::bigint - (t.counts -> 'updated')::bigint))
+            INTO tables
             FROM contract_rows(known || ARRAY(
                 SELECT c.id FROM (SELECT unnest(coalesce(accepted, documents)) AS document) AS d
                 JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
-            )) AS r);
-        counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+            )) AS r
+            JOIN jsonb_each(tables) AS t (table_name, counts) USING (table_name);
+        END IF;
+    ELSE
+        PERFORM FROM load_entities(coalesce(naming, documents));
+        PERFORM FROM load_data_feeds(coalesce(naming, documents));
+        PERFORM FROM revise_relations(changed_only) WHERE changed_only IS NOT NULL;
+        PERFORM FROM load_contracts(coalesce(written, documents));
+        PERFORM FROM load_relations(coalesce(written, documents));
     END IF;
+    counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
 
-    INSERT INTO document_digests (data_contract_id, digest)
-    SELECT c.id, d.digest
-    FROM (
-        SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
-    ) AS d
-    JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
-    WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
-    ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
-
-    SELECT jsonb_object_agg(t.table_name, to_jsonb(t) - 'table_name') INTO tables
-    FROM (
-        SELECT step ->> 'table_name' AS table_name,
-            coalesce(sum((step -> 'inserted')::bigint), 0) AS inserted,
-            coalesce(sum((step -> 'updated')::bigint), 0) AS updated,
-            coalesce(sum((step -> 'unchanged')::bigint), 0) AS unchanged,
-            coalesce(sum((step -> 'deleted')::bigint), 0) AS deleted
-        FROM jsonb_array_elements(steps) AS step
-        GROUP BY 1
-    ) AS t;
+    IF digests <> '{}' THEN
+        INSERT INTO document_digests (data_contract_id, digest)
+        SELECT c.id, d.digest
+        FROM (
+            SELECT unnest(documents) AS document, unnest(digests) AS digest, generate_subscripts(documents, 1) AS place
+        ) AS d
+        JOIN data_contracts AS c ON c.name = document ->> 'name' AND c.version = document ->> 'version'
+        WHERE d.digest IS NOT NULL AND NOT refused @> jsonb_build_array(jsonb_build_object('document', d.place - 1))
+        ON CONFLICT ON CONSTRAINT document_digests_pkey DO UPDATE SET digest = excluded.digest;
+    END IF;
     PERFORM set_config('pycharter_sql.overwrite', overwriting, true);
     RETURN jsonb_build_object('documents', counts, 'tables', tables, 'entities', entities, 'refusals', refused);
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean, overwrite boolean, digests bytea[], known uuid[], mentions jsonb[]) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published versions may change. digests: of each document, for known_contracts. known: contract versions that known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such as those of the known ones.';
+COMMENT ON FUNCTION pycharter.load_documents(documents jsonb[], shape_checked boolean, overwrite boolean, digests bytea[], known uuid[], mentions jsonb[], with_report boolean) IS 'Loads contract documents, one a contract version, in the four steps of the Migration Path, and reports: documents and rows of each table inserted, updated, unchanged (and rows deleted), the names of the entities that were, and refusals, each with the place of its document in the array. A refused document is left out; the caller decides whether to roll back. shape_checked: the caller has held the documents to contract-document.schema.json already. overwrite: published versions may change. digests: of each document, for known_contracts. known: contract versions that known_contracts found, to be counted as unchanged. mentions: documents of which only the entities count, such as those of the known ones. with_report: false leaves rows and entities out of the report.';
 
 CREATE FUNCTION pycharter.load_entities(documents jsonb[]) RETURNS TABLE(table_name text, entity text, outcome text)
     LANGUAGE plpgsql
@@ -3733,7 +3806,7 @@ CREATE FUNCTION pycharter.register_contract(document jsonb) RETURNS uuid
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 DECLARE
-    refusal jsonb := load_documents(ARRAY[document]) #> '{refusals,0}';
+    refusal jsonb := load_documents(ARRAY[document], with_report => false) #> '{refusals,0}';
 BEGIN
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION '%', refusal ->> 'reason'
@@ -4007,6 +4080,16 @@ DECLARE
     changed uuid[];
 BEGIN
     PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
+    IF TG_OP = 'INSERT' THEN
+        -- Mostly the contract is as new as its links: it is not published, and nothing is known of it.
+        IF NOT EXISTS (
+            SELECT FROM after AS a JOIN data_contracts AS c ON c.id = a.data_contract_id
+            WHERE c.created_at <> now()
+                OR EXISTS (SELECT FROM document_digests AS g WHERE g.data_contract_id = c.id)
+        ) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
     -- Locked, so that no other transaction can publish the contract before this one has ended. One that this
     -- transaction has made itself needs no lock, and bulk loads are made of those.
     IF TG_OP <> 'DELETE' THEN
@@ -4253,15 +4336,6 @@ BEGIN
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
         ELSE coalesce(OLD.published_at, now())
     END;
-    -- Waits for whoever is changing a component: what is published is what is there.
-    IF NEW.published_at IS NOT NULL THEN
-        PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
-        PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
-        PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;
-        PERFORM FROM governance_rules WHERE id = NEW.governance_rules_id FOR SHARE;
-        PERFORM FROM metadata_record WHERE id = NEW.metadata_id FOR SHARE;
-        PERFORM FROM ownership WHERE resource_id = NEW.ownership_id FOR SHARE;
-    END IF;
     RETURN NEW;
 END
 $$;
@@ -4861,39 +4935,62 @@ CREATE VIEW pycharter.contract_full AS
     ( SELECT jsonb_build_object('resource_id', o.resource_id, 'owner', o.owner, 'team', o.team, 'additional_info', o.additional_info) AS jsonb_build_object
            FROM pycharter.ownership o
           WHERE (o.resource_id = c.ownership_id)) AS ownership,
-    ARRAY( SELECT s.name
-           FROM (pycharter.data_contract_system_pulls l
-             JOIN pycharter.systems s ON ((s.id = l.system_id)))
+    ARRAY( SELECT ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id)) AS name
+           FROM pycharter.data_contract_system_pulls l
           WHERE (l.data_contract_id = c.id)
-          ORDER BY s.name) AS pulls_from,
-    ARRAY( SELECT s.name
-           FROM (pycharter.data_contract_system_pushes l
-             JOIN pycharter.systems s ON ((s.id = l.system_id)))
+          ORDER BY ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id))) AS pulls_from,
+    ARRAY( SELECT ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id)) AS name
+           FROM pycharter.data_contract_system_pushes l
           WHERE (l.data_contract_id = c.id)
-          ORDER BY s.name) AS pushes_to,
-    ARRAY( SELECT s.name
-           FROM (pycharter.data_contract_system_sources l
-             JOIN pycharter.systems s ON ((s.id = l.system_id)))
+          ORDER BY ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id))) AS pushes_to,
+    ARRAY( SELECT ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id)) AS name
+           FROM pycharter.data_contract_system_sources l
           WHERE (l.data_contract_id = c.id)
-          ORDER BY s.name) AS system_sources,
-    ( SELECT COALESCE(array_agg(b.name ORDER BY b.name) FILTER (WHERE (l.role = 'business_owner'::text)), '{}'::text[]) AS "coalesce"
-           FROM (pycharter.data_contract_business_owners l
-             JOIN pycharter.business_owners b ON ((b.id = l.business_owner_id)))
-          WHERE (l.data_contract_id = c.id)) AS business_owners,
-    ARRAY( SELECT DISTINCT t.name
-           FROM (pycharter.data_contract_team_access l
-             JOIN pycharter.teams t ON ((t.id = l.team_id)))
+          ORDER BY ( SELECT s.name
+                   FROM pycharter.systems s
+                  WHERE (s.id = l.system_id))) AS system_sources,
+    ( SELECT COALESCE(array_agg(o.name ORDER BY o.name) FILTER (WHERE (o.role = 'business_owner'::text)), '{}'::text[]) AS "coalesce"
+           FROM ( SELECT l.role,
+                    ( SELECT b.name
+                           FROM pycharter.business_owners b
+                          WHERE (b.id = l.business_owner_id)) AS name
+                   FROM pycharter.data_contract_business_owners l
+                  WHERE (l.data_contract_id = c.id)) o) AS business_owners,
+    ARRAY( SELECT ( SELECT t.name
+                   FROM pycharter.teams t
+                  WHERE (t.id = l.team_id)) AS name
+           FROM pycharter.data_contract_team_access l
           WHERE (l.data_contract_id = c.id)
-          ORDER BY t.name) AS read_teams,
-    ( SELECT COALESCE(array_agg(t.name ORDER BY t.name) FILTER (WHERE (l.permission = 'write'::text)), '{}'::text[]) AS "coalesce"
-           FROM (pycharter.data_contract_team_access l
-             JOIN pycharter.teams t ON ((t.id = l.team_id)))
-          WHERE (l.data_contract_id = c.id)) AS write_teams,
-    ARRAY( SELECT f.name
-           FROM (pycharter.data_feed_dependencies l
-             JOIN pycharter.data_feeds f ON ((f.id = l.dependency_feed_id)))
+          GROUP BY l.team_id
+          ORDER BY ( SELECT t.name
+                   FROM pycharter.teams t
+                  WHERE (t.id = l.team_id))) AS read_teams,
+    ARRAY( SELECT ( SELECT t.name
+                   FROM pycharter.teams t
+                  WHERE (t.id = l.team_id)) AS name
+           FROM pycharter.data_contract_team_access l
+          WHERE ((l.data_contract_id = c.id) AND (l.permission <> 'read'::text))
+          ORDER BY ( SELECT t.name
+                   FROM pycharter.teams t
+                  WHERE (t.id = l.team_id))) AS write_teams,
+    ARRAY( SELECT ( SELECT f.name
+                   FROM pycharter.data_feeds f
+                  WHERE (f.id = l.dependency_feed_id)) AS name
+           FROM pycharter.data_feed_dependencies l
           WHERE (l.data_contract_id = c.id)
-          ORDER BY f.name) AS dependencies,
+          ORDER BY ( SELECT f.name
+                   FROM pycharter.data_feeds f
+                  WHERE (f.id = l.dependency_feed_id))) AS dependencies,
     created_at,
     updated_at,
     created_by,

@@ -25,7 +25,8 @@ HEADS = {
     "before": "0010-create-cleanup-functions",
     "0.1.0.dev1": "0011-create-administration-functions",
     "0.1.0.dev2": "0018-create-health-view",
-    "0.1.0": "0023-speed-up-single-loads",
+    "0.1.0, at first": "0023-speed-up-single-loads",
+    "0.1.0": "0026-look-up-names",
 }
 
 

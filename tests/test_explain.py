@@ -23,6 +23,7 @@ QUESTIONS: list[tuple[LiteralString, int]] = [
 FUNCTIONS: list[tuple[LiteralString, int]] = [
     ("SELECT * FROM get_contract('contract 7', '1.3')", 1),
     ("SELECT * FROM get_latest_contract('contract 7')", 1),
+    ("SELECT * FROM get_contracts(ARRAY['contract 7', 'contract 8'], ARRAY['1.3'])", 2),
     ("SELECT * FROM get_current_contract('contract 7')", 1),
 ]
 
@@ -88,7 +89,9 @@ def test_one_contract_looks_up_no_more_than_it_links_to(full: Conn) -> None:
     assert max(node["Actual Loops"] for node in nodes(explained[0]["Plan"])) <= 3
 
 
-@pytest.mark.parametrize("function", ["get_contract", "get_latest_contract", "get_current_contract"])
+@pytest.mark.parametrize(
+    "function", ["get_contract", "get_latest_contract", "get_current_contract", "get_contracts"]
+)
 def test_plans_of_functions_fit_any_contract(full: Conn, function: str) -> None:
     """Generic from the first call on: no five plans made for one contract each before."""
     settings = full.execute("SELECT proconfig FROM pg_proc WHERE proname = %s", [function]).fetchone()
@@ -109,3 +112,23 @@ def test_functions_return_the_rows_of_the_views(full: Conn) -> None:
                 (column.name, column.type_code) for column in found.description
             ]
             assert viewed.fetchall() == found.fetchall()
+
+
+def test_many_at_once(full: Conn) -> None:
+    """Each at its place, as often as it is asked for; where no version is named, the current one."""
+    wanted = [
+        ("contract 7", "1.4"),
+        ("contract 399", None),
+        ("nothing", None),
+        ("contract 7", "9"),
+        ("contract 7", "1.4"),
+    ]
+    names, versions = zip(*wanted, strict=True)
+    query = "SELECT * FROM get_contracts(%s, %s) ORDER BY place"
+    found = full.execute(query, [list(names), list(versions)]).fetchall()
+    one = full.execute("SELECT * FROM get_contract('contract 7', '1.4')").fetchone()
+    current = full.execute("SELECT * FROM get_current_contract('contract 399')").fetchone()
+    assert one and current
+    assert found == [(1, *one), (2, *current), (5, *one)]
+    assert full.execute("SELECT * FROM get_contracts(ARRAY['contract 399'])").fetchall() == [(1, *current)]
+    assert full.execute("SELECT * FROM get_contracts('{}')").fetchall() == []

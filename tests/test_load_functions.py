@@ -608,6 +608,19 @@ def test_two_documents_of_one_version_in_one_call_are_refused(conn: Conn) -> Non
         load(conn, contract("a"))
 
 
+def test_without_a_report(conn: Conn) -> None:
+    """The same is written, and said of the documents; tables and entities are left out."""
+    query = "SELECT pycharter.load_documents(%s, with_report => %s)"
+    documents = "SELECT name, version, document FROM pycharter.contract_documents ORDER BY name"
+    for document in (WHOLE, WHOLE | {"pulls_from": ["SCR"]}, WHOLE | {"pulls_from": ["SCR"]}, {"name": "a"}):
+        with conn.transaction(force_rollback=True):
+            told = conn.execute(query, [[Jsonb(document)], True]).fetchone()
+            written = conn.execute(documents).fetchall()
+        row = conn.execute(query, [[Jsonb(document)], False]).fetchone()
+        assert told and row and row[0] == told[0] | {"tables": None, "entities": None}
+        assert conn.execute(documents).fetchall() == written
+
+
 def test_no_existing_contract_comes_to_depend_on_its_own_feed(conn: Conn) -> None:
     load(conn, contract("a", data_feed="f", dependencies=["g"]))
     assert refusals(conn, contract("a", data_feed="g")) == [(0, "/dependencies")]

@@ -802,6 +802,15 @@ def test_register_contract_reads_legacy_shapes(conn: Conn) -> None:
     assert queries.get_contract(conn, "A", "1").pulls_from == ["X"]
 
 
+def test_register_contract_takes_contracts_only(conn: Conn) -> None:
+    with pytest.raises(DocumentRefused, match="names no contract") as caught:
+        loader.register_contract(conn, {"systems": ["X"]})
+    assert "load(conn, [document])" in caught.value.refusals[0].remedy
+    assert conn.execute("SELECT count(*) FROM pycharter.systems").fetchone() == (0,)
+    loader.load(conn, [{"systems": ["X"]}])
+    assert conn.execute("SELECT name FROM pycharter.systems").fetchone() == ("X",)
+
+
 def test_any_mapping_is_a_document(conn: Conn) -> None:
     assert loader.register_contract(conn, MappingProxyType(contract("A"))) == "inserted"
 

@@ -84,7 +84,10 @@ def register_contract(
     Design: "Creating a Data Contract".
     """
     sent = Sendable.of(0, normalise(Raw(dict(document), Place("document", ""))))
-    run = _Load(conn, schema, alone=True)
+    if not sent.name:
+        remedy = "Load what only describes entities with load(conn, [document])."
+        raise DocumentRefused([Refusal("document", "", "names no contract", remedy)])
+    run = _Registration(conn, schema, alone=True)
     try:
         with atomic(conn):
             if revision is not None:
@@ -161,11 +164,11 @@ class _Load(Run):
         self.report.inserted += answer["documents"]["inserted"]
         self.report.updated += answer["documents"]["updated"]
         self.report.unchanged += answer["documents"]["unchanged"]
-        for table, counts in answer["tables"].items():
+        for table, counts in (answer["tables"] or {}).items():
             total = self.report.tables.setdefault(table, Counts())
             for count, rows in counts.items():
                 setattr(total, count, getattr(total, count) + rows)
-        for table, outcomes in answer["entities"].items():
+        for table, outcomes in (answer["entities"] or {}).items():
             known = self.entities[table]
             for outcome in ("inserted", "updated", "unchanged"):
                 for name in outcomes[outcome]:
@@ -177,3 +180,17 @@ class _Load(Run):
         for table, outcomes in self.entities.items():
             self.report.tables[table] = Counts(**Counter(outcomes.values()))
         return self.report
+
+
+class _Registration(_Load):
+    """One contract document: as a load, without what only many documents or a report need."""
+
+    call = """
+        SELECT {schema}.load_documents(
+            ARRAY[$1::jsonb], shape_checked => true, overwrite => {overwrite}, with_report => false)
+        """
+
+    def parameters(
+        self, contracts: Sequence[Sendable], known: Sequence[UUID], others: Sequence[Sendable]
+    ) -> tuple[bytes, ...]:
+        return (contracts[0].text,)

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import chain, islice
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
@@ -59,9 +60,7 @@ class Run(ABC):
             )
         self.conn = conn
         self.schema = schema
-        self.query: sql.Composed = sql.SQL(self.call).format(
-            schema=sql.Identifier(schema), overwrite=sql.Literal(overwrite)
-        )
+        self.query: bytes = _filled_in(self.call, schema, overwrite)
         self.alone = alone  # a single document is not worth a digest
         # In an empty catalogue there is nothing to ask for.
         self.knowing: bool = not alone and self._has_digests()
@@ -189,7 +188,7 @@ class Run(ABC):
             return
         try:
             with conn.lock:
-                conn.pgconn.send_query_params(self.query.as_bytes(conn), parameters)
+                conn.pgconn.send_query_params(self.query, parameters)
                 conn.wait(generators.send(conn.pgconn))
             yield
             with conn.lock:
@@ -224,6 +223,12 @@ class Run(ABC):
         contract = f"{sent.name}@{sent.version}" if sent.name else None
         self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract, constraint))
         self.refused.add(sent.number)
+
+
+@cache
+def _filled_in(call: LiteralString, schema: str, overwrite: bool) -> bytes:
+    query = sql.SQL(call).format(schema=sql.Identifier(schema), overwrite=sql.Literal(overwrite))
+    return query.as_bytes()
 
 
 Kind = TypeVar("Kind", bound=Run)

@@ -1,0 +1,1 @@
+DROP FUNCTION get_contracts(text[], text[]);
