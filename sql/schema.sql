@@ -4326,11 +4326,10 @@ $$;
 COMMENT ON FUNCTION pycharter.set_data_feed() IS 'Trigger: fills in the feed that the contract of a dependency serves.';
 
 CREATE FUNCTION pycharter.set_published() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     NEW.published_at := CASE
         WHEN NEW.status IN ('proposed', 'draft') THEN NULL
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())

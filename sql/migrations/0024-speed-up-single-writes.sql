@@ -170,11 +170,10 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION set_published() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     NEW.published_at := CASE
         WHEN NEW.status IN ('proposed', 'draft') THEN NULL
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
