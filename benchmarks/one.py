@@ -30,7 +30,11 @@ from pycharter_sql import loader, migrations, queries
     help="In the catalogue already.",
 )
 @click.option("--times", type=click.IntRange(min=1), default=300, show_default=True, help="For each way.")
-@click.option("--durable", is_flag=True, help="On disk, and every COMMIT waits for it, as in production.")
+@click.option(
+    "--durable",
+    is_flag=True,
+    help="Data in the directory for temporary files; every COMMIT waits for its disk.",
+)
 @pg_bin_option
 def main(documents: int, times: int, durable: bool, pg_bin: Path | None) -> None:
     """Write and read one contract in several ways, in turns, and print how many times longer each takes."""

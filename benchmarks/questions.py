@@ -329,14 +329,11 @@ class Questions:
         return self.compare({"the same rows by primary key": by_key, "contract_systems": by_view}, SYSTEMS)
 
     def everything(self, connection: Connection, runs: int) -> Medians:
-        """On one processor core each; the query by hand also on several, as contract_full cannot be read."""
+        """Both on one processor core; the query by hand also with parallel workers."""
 
         def way(query: LiteralString, workers: int = 0) -> Way:
-            def read(turn: int) -> None:
-                connection.execute(f"SET max_parallel_workers_per_gather = {workers}".encode())
-                connection.execute(f"COPY ({query}) TO '/dev/null'".encode())
-
-            return read
+            setting = f"SET max_parallel_workers_per_gather = {workers}"
+            return lambda turn: connection.execute(f"{setting}; COPY ({query}) TO '/dev/null'".encode())
 
         ways = {
             "the best query by hand": way(ALL_BY_HAND),

@@ -280,8 +280,8 @@ def temporary_server(
 ) -> Iterator[Server]:
     """A running server for tests and benchmarks; it and its data go with the block or with this process.
 
-    The data is in memory where /dev/shm has 1 GiB free, unless ``durable``: then it is on disk, and a COMMIT
-    waits for it. Raises CatalogueError as ``Server.start`` does.
+    The data is in memory where /dev/shm has 1 GiB free, unless ``durable``: then it is where temporary
+    files go, and a COMMIT waits for that disk. Raises CatalogueError as ``Server.start`` does.
     """
     memory = Path("/dev/shm")
     has_room = not durable and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_NEEDED

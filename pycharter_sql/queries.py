@@ -13,12 +13,12 @@ Source: sections "Queryability" and "Versioning" of the design's "Benefits of Th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, cast, overload
 from uuid import uuid4
 
 import orjson
@@ -181,10 +181,14 @@ def get_contracts(
         "SELECT f.place, {columns} FROM {schema}.get_contracts(%(names)s::text[], %(versions)s::text[]) AS f"
     ).format(columns=_columns(Contract), schema=Identifier(schema))
     parameters = {"names": [name for name, _ in keys], "versions": [version for _, version in keys]}
-    with _cursor(conn, tuple_row, schema) as cursor:
-        # Taken row by row, which a pipeline cannot: decoded while the server makes the next.
-        in_pipeline = bool(conn.info.pipeline_status)
-        rows = cursor.execute(query, parameters) if in_pipeline else cursor.stream(query, parameters)
+    with _cursor(conn, tuple_row, schema) as cursor, ExitStack() as ending:
+        rows: Iterator[tuple[Any, ...]]
+        if conn.info.pipeline_status:
+            rows = cursor.execute(query, parameters)
+        else:
+            # Decoded while the server sends the next. It holds the connection's lock until it has ended.
+            rows = cursor.stream(query, parameters)
+            ending.callback(cast(Generator[Any], rows).close)
         found = {place: Contract(*values) for place, *values in rows}
     contracts = [found.get(place) for place in range(1, len(keys) + 1)]
     if not missing_ok and None in contracts:

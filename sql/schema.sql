@@ -2227,7 +2227,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION pycharter.get_contracts(contracts text[], in_versions text[]) IS 'Many contracts at once: for each name the row of contract_full of the version at the same place, or where there is none (null), of its highest active version, as get_contract and get_current_contract. place is where in the arrays it was asked for, from 1; no row where there is no such version.';
+COMMENT ON FUNCTION pycharter.get_contracts(contracts text[], in_versions text[]) IS 'Many contracts at once: for each name the row of contract_full of the version at the same place, or where that is null or missing, of its highest active version, as get_contract and get_current_contract. place is where in the arrays it was asked for, from 1; no row where there is no such version.';
 
 CREATE FUNCTION pycharter.get_current_contract(contract text) RETURNS TABLE(contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[], business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamp with time zone, updated_at timestamp with time zone, created_by text, updated_by text, revision bigint)
     LANGUAGE plpgsql STABLE ROWS 1 PARALLEL SAFE
@@ -2888,7 +2888,8 @@ BEGIN
         PERFORM FROM load_contracts(coalesce(written, documents));
         PERFORM FROM load_relations(coalesce(written, documents));
     END IF;
-    counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    counts := counts || jsonb_build_object(
+        'unchanged', (counts -> 'unchanged')::bigint + coalesce(cardinality(known), 0));
 
     IF digests <> '{}' THEN
         INSERT INTO document_digests (data_contract_id, digest)
@@ -4326,15 +4327,25 @@ $$;
 COMMENT ON FUNCTION pycharter.set_data_feed() IS 'Trigger: fills in the feed that the contract of a dependency serves.';
 
 CREATE FUNCTION pycharter.set_published() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pycharter', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
     NEW.published_at := CASE
         WHEN NEW.status IN ('proposed', 'draft') THEN NULL
         WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
         ELSE coalesce(OLD.published_at, now())
     END;
+    -- Waits for whoever is changing a component: what is published is what is there.
+    IF NEW.published_at IS NOT NULL THEN
+        PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
+        PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
+        PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;
+        PERFORM FROM governance_rules WHERE id = NEW.governance_rules_id FOR SHARE;
+        PERFORM FROM metadata_record WHERE id = NEW.metadata_id FOR SHARE;
+        PERFORM FROM ownership WHERE resource_id = NEW.ownership_id FOR SHARE;
+    END IF;
     RETURN NEW;
 END
 $$;

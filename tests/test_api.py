@@ -29,6 +29,7 @@ import pycharter_sql
 from pycharter_sql import (
     CatalogueError,
     ConstraintBroken,
+    Contract,
     ContractNotFound,
     DocumentRefused,
     EntityNotFound,
@@ -340,6 +341,23 @@ def test_get_contracts(conn: Conn) -> None:
     ]
     with pytest.raises(ContractNotFound, match=r'contract "A" has no version "7"; its latest is 1\.2\.0'):
         get_contracts(conn, ["A", ("A", "7"), "nothing"])
+
+
+def test_interrupted_between_two_contracts(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is free at once, not only when the traceback is gone."""
+    register_contract(conn, contract("A", status="active"))
+
+    class Interrupted(Contract):
+        def __post_init__(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(queries, "Contract", Interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        get_contracts(conn, ["A"] * 50)
+    assert caught.traceback
+    assert conn.lock.acquire(timeout=5)
+    conn.lock.release()
+    assert conn.execute("SELECT count(*) FROM pycharter.data_contracts").fetchone() == (1,)
 
 
 def test_missing_ok(conn: Conn) -> None:

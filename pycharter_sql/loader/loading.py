@@ -87,7 +87,7 @@ def register_contract(
     if not sent.name:
         remedy = "Load what only describes entities with load(conn, [document])."
         raise DocumentRefused([Refusal("document", "", "names no contract", remedy)])
-    run = _Registration(conn, schema, alone=True)
+    run = _Registration(conn, schema)
     try:
         with atomic(conn):
             if revision is not None:
@@ -140,20 +140,17 @@ class _Load(Run):
             mentions => ARRAY(SELECT line::jsonb FROM string_to_table($4, chr(10)) AS line))
         """
 
-    def __init__(
-        self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False, alone: bool = False
-    ) -> None:
-        super().__init__(conn, schema, overwrite=overwrite, alone=alone)
+    def __init__(self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False) -> None:
+        super().__init__(conn, schema, overwrite=overwrite)
         self.report = Report()
         self.entities: defaultdict[str, dict[str, str]] = defaultdict(dict)  # table -> name -> outcome
 
     def parameters(
         self, contracts: Sequence[Sendable], known: Sequence[UUID], others: Sequence[Sendable]
     ) -> tuple[bytes, ...]:
-        digests = [] if self.alone else [sent.digest for sent in contracts]
         return (
             b"\n".join(sent.text for sent in contracts),
-            "\n".join(digests).encode(),
+            "\n".join(sent.digest for sent in contracts).encode(),
             "\n".join(map(str, known)).encode(),
             b"\n".join(sent.mentions for sent in others),
         )
@@ -185,10 +182,8 @@ class _Load(Run):
 class _Registration(_Load):
     """One contract document: as a load, without what only many documents or a report need."""
 
-    call = """
-        SELECT {schema}.load_documents(
-            ARRAY[$1::jsonb], shape_checked => true, overwrite => {overwrite}, with_report => false)
-        """
+    alone = True
+    call = "SELECT {schema}.load_documents(ARRAY[$1::jsonb], shape_checked => true, with_report => false)"
 
     def parameters(
         self, contracts: Sequence[Sendable], known: Sequence[UUID], others: Sequence[Sendable]

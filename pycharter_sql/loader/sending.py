@@ -48,10 +48,9 @@ class Run(ABC):
     # The call, {schema} and {overwrite} to be filled in. One document a line: JSON text has no line breaks.
     call: LiteralString
     loads: bool  # or only looks
+    alone: bool = False  # a single document, which is not worth a digest
 
-    def __init__(
-        self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False, alone: bool = False
-    ) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], schema: str, *, overwrite: bool = False) -> None:
         if conn.info.encoding != "utf-8":
             raise CatalogueError(
                 f"the connection's client_encoding is {conn.info.parameter_status('client_encoding')}, and "
@@ -61,9 +60,8 @@ class Run(ABC):
         self.conn = conn
         self.schema = schema
         self.query: bytes = _filled_in(self.call, schema, overwrite)
-        self.alone = alone  # a single document is not worth a digest
         # In an empty catalogue there is nothing to ask for.
-        self.knowing: bool = not alone and self._has_digests()
+        self.knowing: bool = not self.alone and self._has_digests()
         self.refusals: list[Refusal] = []
         self.refused: set[int] = set()
 
@@ -213,8 +211,11 @@ class Run(ABC):
         query = sql.SQL("SELECT pointer, reason, remedy FROM {}.check_document(%b::jsonb)").format(
             sql.Identifier(self.schema)
         )
-        with psycopg.Cursor(self.conn, row_factory=tuple_row) as cursor:
-            return cursor.execute(query, [Jsonb(sent.text, bytes)]).fetchall()
+        try:
+            with self.conn.transaction(), psycopg.Cursor(self.conn, row_factory=tuple_row) as cursor:
+                return cursor.execute(query, [Jsonb(sent.text, bytes)]).fetchall()
+        except psycopg.errors.ProgramLimitExceeded:  # too long even to be looked at
+            return []
 
     def _refuse(
         self, sent: Sendable, pointer: str, reason: str, remedy: str, constraint: str | None = None

@@ -149,30 +149,6 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION set_published() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT
-AS $$
-BEGIN
-    PERFORM refuse_other_tables(TG_TABLE_SCHEMA);
-    NEW.published_at := CASE
-        WHEN NEW.status IN ('proposed', 'draft') THEN NULL
-        WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
-        ELSE coalesce(OLD.published_at, now())
-    END;
-    -- Waits for whoever is changing a component: what is published is what is there.
-    IF NEW.published_at IS NOT NULL THEN
-        PERFORM FROM schemas WHERE id = NEW.schema_id FOR SHARE;
-        PERFORM FROM coercion_rules WHERE id = NEW.coercion_rules_id FOR SHARE;
-        PERFORM FROM validation_rules WHERE id = NEW.validation_rules_id FOR SHARE;
-        PERFORM FROM governance_rules WHERE id = NEW.governance_rules_id FOR SHARE;
-        PERFORM FROM metadata_record WHERE id = NEW.metadata_id FOR SHARE;
-        PERFORM FROM ownership WHERE resource_id = NEW.ownership_id FOR SHARE;
-    END IF;
-    RETURN NEW;
-END
-$$;
-
 SELECT refuse_dependents('load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[], boolean)');
 -- squawk-ignore ban-drop-function
 DROP FUNCTION load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[], boolean);

@@ -1,6 +1,6 @@
 -- depends: 0023-speed-up-single-loads
 -- A load of one contract is made of what its statements cost to start, and of the plans they touch. A report is put
--- together only for those who read it, and what turns have made needless is left out.
+-- together only for those who read it, and what is needless where a contract is new is left out.
 
 CREATE OR REPLACE FUNCTION version_sort_key(version text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
@@ -169,20 +169,6 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION set_published() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-BEGIN
-    NEW.published_at := CASE
-        WHEN NEW.status IN ('proposed', 'draft') THEN NULL
-        WHEN TG_OP = 'INSERT' THEN coalesce(NEW.published_at, now())
-        ELSE coalesce(OLD.published_at, now())
-    END;
-    RETURN NEW;
-END
-$$;
-
 SELECT refuse_dependents('load_documents(jsonb[], boolean, boolean, bytea[], uuid[], jsonb[])');
 -- Made anew below: it has a further parameter.
 -- squawk-ignore ban-drop-function
@@ -312,7 +298,8 @@ BEGIN
         PERFORM FROM load_contracts(coalesce(written, documents));
         PERFORM FROM load_relations(coalesce(written, documents));
     END IF;
-    counts := counts || jsonb_build_object('unchanged', (counts -> 'unchanged')::bigint + cardinality(known));
+    counts := counts || jsonb_build_object(
+        'unchanged', (counts -> 'unchanged')::bigint + coalesce(cardinality(known), 0));
 
     IF digests <> '{}' THEN
         INSERT INTO document_digests (data_contract_id, digest)

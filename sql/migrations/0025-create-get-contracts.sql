@@ -3,9 +3,9 @@
 -- small tables for each of them.
 
 CREATE FUNCTION get_contracts(contracts text[], in_versions text[] DEFAULT '{}') RETURNS TABLE (
-    place bigint, contract_id uuid, name text, version text, status text, description text, is_data_feed boolean, data_feed text,
-    feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb, governance_rules jsonb,
-    metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[],
+    place bigint, contract_id uuid, name text, version text, status text, description text, is_data_feed boolean,
+    data_feed text, feed_type text, domain text, schema jsonb, coercion_rules jsonb, validation_rules jsonb,
+    governance_rules jsonb, metadata jsonb, ownership jsonb, pulls_from text[], pushes_to text[], system_sources text[],
     business_owners text[], read_teams text[], write_teams text[], dependencies text[], created_at timestamptz,
     updated_at timestamptz, created_by text, updated_by text, revision bigint
 )
@@ -37,8 +37,8 @@ END
 $$;
 
 COMMENT ON FUNCTION get_contracts(text[], text[]) IS
-    'Many contracts at once: for each name the row of contract_full of the version at the same place, or where there is '
-    'none (null), of its highest active version, as get_contract and get_current_contract. place is where in the arrays '
-    'it was asked for, from 1; no row where there is no such version.';
+    'Many contracts at once: for each name the row of contract_full of the version at the same place, or where that is '
+    'null or missing, of its highest active version, as get_contract and get_current_contract. place is where in the '
+    'arrays it was asked for, from 1; no row where there is no such version.';
 
 SELECT apply_access();

@@ -36,7 +36,7 @@ SELECT
         FROM data_contract_system_sources AS l WHERE l.data_contract_id = c.id ORDER BY name
     ) AS system_sources,
     -- The role in FILTER: in WHERE it is a condition on the last column of an index whose second is not given, and
-    -- PostgreSQL 18 then looks up every owner there is. So would permission = 'write', below.
+    -- PostgreSQL 18 then looks up every owner there is.
     (
         SELECT coalesce(array_agg(o.name ORDER BY o.name) FILTER (WHERE o.role = 'business_owner'), '{}')
         FROM (
@@ -48,6 +48,7 @@ SELECT
         SELECT (SELECT t.name FROM teams AS t WHERE t.id = l.team_id) AS name
         FROM data_contract_team_access AS l WHERE l.data_contract_id = c.id GROUP BY l.team_id ORDER BY name
     ) AS read_teams,
+    -- For the same reason not = 'write', the only other permission that there is.
     ARRAY(
         SELECT (SELECT t.name FROM teams AS t WHERE t.id = l.team_id) AS name
         FROM data_contract_team_access AS l WHERE l.data_contract_id = c.id AND l.permission <> 'read' ORDER BY name
