@@ -4084,9 +4084,9 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         -- Mostly the contract is as new as its links: it is not published, and nothing is known of it.
         IF NOT EXISTS (
-            SELECT FROM after AS a JOIN data_contracts AS c ON c.id = a.data_contract_id
-            WHERE c.created_at <> now()
-                OR EXISTS (SELECT FROM document_digests AS g WHERE g.data_contract_id = c.id)
+            SELECT FROM data_contracts AS c WHERE c.id IN (SELECT a.data_contract_id FROM after AS a) AND (
+                c.created_at <> now()
+                OR EXISTS (SELECT FROM document_digests AS g WHERE g.data_contract_id = c.id))
         ) THEN
             RETURN NULL;
         END IF;
