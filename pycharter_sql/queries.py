@@ -13,12 +13,12 @@ Source: sections "Queryability" and "Versioning" of the design's "Benefits of Th
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypedDict, TypeVar, Unpack, overload
 from uuid import uuid4
 
 import orjson
@@ -181,15 +181,12 @@ def get_contracts(
         "SELECT f.place, {columns} FROM {schema}.get_contracts(%(names)s::text[], %(versions)s::text[]) AS f"
     ).format(columns=_columns(Contract), schema=Identifier(schema))
     parameters = {"names": [name for name, _ in keys], "versions": [version for _, version in keys]}
-    with _cursor(conn, tuple_row, schema) as cursor, ExitStack() as ending:
-        rows: Iterator[tuple[Any, ...]]
-        if conn.info.pipeline_status:
-            rows = cursor.execute(query, parameters)
-        else:
-            # Decoded while the server sends the next. It holds the connection's lock until it has ended.
-            rows = cursor.stream(query, parameters)
-            ending.callback(cast(Generator[Any], rows).close)
-        found = {place: Contract(*values) for place, *values in rows}
+    with _cursor(conn, tuple_row, schema) as cursor:
+        # Decoded while the server sends the next, which a pipeline cannot. Closed, since a stream holds the
+        # connection's lock until it has ended.
+        read: Any = cursor.execute if conn.info.pipeline_status else cursor.stream
+        with closing(read(query, parameters)) as rows:
+            found = {place: Contract(*values) for place, *values in rows}
     contracts = [found.get(place) for place in range(1, len(keys) + 1)]
     if not missing_ok and None in contracts:
         raise _not_found(conn, *keys[contracts.index(None)], schema)

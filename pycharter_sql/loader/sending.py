@@ -6,7 +6,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from itertools import chain, islice
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
@@ -59,7 +58,8 @@ class Run(ABC):
             )
         self.conn = conn
         self.schema = schema
-        self.query: bytes = _filled_in(self.call, schema, overwrite)
+        query = sql.SQL(self.call).format(schema=sql.Identifier(schema), overwrite=sql.Literal(overwrite))
+        self.query: bytes = query.as_bytes(conn)
         # In an empty catalogue there is nothing to ask for.
         self.knowing: bool = not self.alone and self._has_digests()
         self.refusals: list[Refusal] = []
@@ -224,12 +224,6 @@ class Run(ABC):
         contract = f"{sent.name}@{sent.version}" if sent.name else None
         self.refusals.append(Refusal(place.source, place.pointer, reason, remedy, contract, constraint))
         self.refused.add(sent.number)
-
-
-@cache
-def _filled_in(call: LiteralString, schema: str, overwrite: bool) -> bytes:
-    query = sql.SQL(call).format(schema=sql.Identifier(schema), overwrite=sql.Literal(overwrite))
-    return query.as_bytes()
 
 
 Kind = TypeVar("Kind", bound=Run)
